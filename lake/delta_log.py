@@ -51,7 +51,7 @@ class DeltaLog:
         """The table, at its newest version or the one given; None where it was never written.
 
         Raises `NotFound` for a version that is not there yet, `Damaged` with the file that is not as it was committed. Where a
-        checkpoint is damaged the entries tell the same; a writer then removes the checkpoints.
+        checkpoint is damaged the entries tell the same; a writer then removes the checkpoints. A writer needs the newest entry as well.
         """
         recorded = self._recorded()  # before the folder is listed: whatever is recorded was there already
         names = self._names()
@@ -68,6 +68,8 @@ class DeltaLog:
         last = newest if version is None else version
         checkpoints = _by_version(_CHECKPOINT, names)
         since = max((v for v in checkpoints if v <= last), default=-1)
+        if writing:  # what an act has made is looked up from the newest entry on: better refused before than after the commit
+            self._check(entries[last], recorded)
         with contextlib.suppress(Exception):  # whatever the library says of what it cannot read
             used = checkpoints.get(since, ())
             if recorded and not recorded.keys() >= {*used}:
@@ -144,8 +146,10 @@ class DeltaLog:
         return found
 
     def notes(self, version: int) -> Mapping[str, Any]:
-        """What the commit of a version says of itself."""
-        lines = (self.log / f"{version:020}.json").read_text().split("\n")
+        """What the commit of a version says of itself; raises `Damaged` where its entry is not as it was committed."""
+        name = f"{version:020}.json"
+        self._check([name], self._recorded())
+        lines = (self.log / name).read_text().split("\n")
         return commit_info(map(json.loads, filter(None, lines)))
 
     def versions_of(self, act: int) -> list[int]:

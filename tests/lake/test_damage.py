@@ -158,6 +158,21 @@ def test_a_damaged_log_below_a_sound_checkpoint_is_not_needed(lake: Lake) -> Non
             lake.read("contracts", version=50)
 
 
+def test_nothing_is_written_where_the_newest_entry_below_a_checkpoint_is_damaged(lake: Lake) -> None:
+    with Committer(lake, "test") as writer:
+        writer.checkpoint("positions")
+    newest = lake.version("positions")
+    entry = lake.path / "positions" / "_delta_log" / f"{newest:020}.json"
+    for _ in flips(entry, 5):
+        assert all_rows(lake, "positions")  # who reads needs the checkpoint alone
+        with pytest.raises(Damaged, match=entry.name):
+            lake.log("positions").notes(newest)
+        with pytest.raises(Damaged, match=entry.name), Committer(lake, "test") as writer:
+            writer.put("positions", positions(TUESDAY, "e"))
+    with Committer(lake, "test") as writer:
+        assert writer.put("positions", positions(TUESDAY, "e")) == newest + 1  # none of the five was committed
+
+
 def test_a_log_that_was_never_recorded_and_cannot_be_read(lake: Lake) -> None:
     """As a lake of an earlier version, or after a loss of power just before the entry was made durable."""
     shutil.rmtree(lake.log("positions").record.parent)
