@@ -21,7 +21,7 @@ from lake.tables import Lake
 
 # columns that say when a row was made, from what, and at what cost: no two runs share them
 OF_A_RUN = (
-    *("run_id", "created_at", "sealed_at", "table_versions", "valued", "reused"),
+    *("run_id", "created_at", "loaded_at", "sealed_at", "table_versions", "valued", "reused"),
     *("cost_us", "pricing_seconds", "elapsed_seconds"),
 )
 Contents = dict[str, Counter[str]]

@@ -22,6 +22,7 @@ from aggregation.risk import query, sampling_error
 from aggregation.risk.table import TableQuery, run_table
 from aggregation.session import reading
 from aggregation.types import Filter
+from lake.errors import BadInput
 from lake.progress import Allowance, Stopped, allowance, allowed
 from lake.tables import Lake
 from lake.workers import each
@@ -111,6 +112,16 @@ def test_a_group_a_position_is_counted_without_the_book(valued_lake: Path, monke
     monkeypatch.setattr(price_module, "book_of_scope", None)
     told = price_module.size_of(session, asked)
     assert (told.positions, told.groups, told.scenarios) == (opened.positions, opened.groups, opened.scenarios)
+
+
+def test_groups_by_trade_are_what_the_filters_leave(valued_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = reading(Lake(valued_lake))
+    asked = TableQuery(as_of=MONDAY, by=("trade",), where=(Filter.parse("desk=Options"),))
+    rows = run_table(session.lake, asked).rows
+    monkeypatch.setattr(price_module, "grouped", None)  # to number them takes longest
+    assert price_module.size_of(session, asked).groups == rows.num_rows == 2
+    with pytest.raises(BadInput, match="desk"):
+        price_module.size_of(session, asked.model_copy(update={"by": ("trade", "dsk")}))
 
 
 def client_of_same(client: FlaskClient) -> FlaskClient:
