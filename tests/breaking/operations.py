@@ -172,8 +172,8 @@ class Broken:
         if wrong := forked(_broken, lake, self.before, self.complete, acknowledged):
             return wrong
         again = Command(self.arguments, lake)
-        if again.go() != 0:
-            return f"run again it says {again.said()}"
+        if (code := again.go()) != 0:
+            return f"run again it exits with {code} and says {again.said()!r}"
         return forked(_incomplete, lake, self.complete)
 
 
