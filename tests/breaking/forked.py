@@ -12,10 +12,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,18 +30,35 @@ os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
 _STOPPED_AT_ONCE = 'kill -STOP $$; exec "$@"'
 
 
+# to start a process looks how others have ended: two threads that do so at once read one end twice, and the second finds none
+_LOCK = threading.Lock()
+
+
+def _start(work: Callable[..., None], *arguments: object) -> Any:
+    process = CONTEXT.Process(target=work, args=arguments)
+    with _LOCK:
+        process.start()
+    return process
+
+
+def _ended(process: Any, seconds: float | None = None) -> int | None:
+    """Its exit code; None where it goes on after these seconds."""
+    wait([process.sentinel], seconds)
+    with _LOCK:
+        code: int | None = process.exitcode
+    return code
+
+
 def forked(work: Callable[..., Value], *arguments: object) -> Value:
     """What a function of a module returns in a process of its own; raises `AssertionError` with the trace where it raises."""
     here, there = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=_answer, args=(there, work, arguments))
-    process.start()
+    process = _start(_answer, there, work, arguments)
     there.close()
     try:
         value, trace = here.recv()
     except EOFError:
-        process.join()
-        raise AssertionError(f"{work.__name__} ended its process: exit code {process.exitcode}") from None
-    process.join()
+        raise AssertionError(f"{work.__name__} ended its process: exit code {_ended(process)}") from None
+    _ended(process)
     assert trace is None, trace
     return value  # type: ignore[no-any-return]
 
@@ -69,8 +87,7 @@ class Command:
                     stderr=said,
                 )
         else:
-            self._process = CONTEXT.Process(target=_run, args=(arguments, lake, self._said))
-            self._process.start()
+            self._process = _start(_run, arguments, lake, self._said)
         self.pid = int(self._process.pid)
         while _state(self.pid) != "T":
             assert self._ended(0) is None, f"it ended before it began: {self.said()}"
@@ -93,9 +110,7 @@ class Command:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._process.wait(seconds)
             return None
-        self._process.join(seconds)
-        code: int | None = self._process.exitcode
-        return code
+        return _ended(self._process, seconds)
 
 
 def _run(arguments: Sequence[str], lake: Path, said: Path) -> None:
@@ -126,8 +141,7 @@ def beside(work: Callable[..., None], *arguments: object) -> Iterator[list[str]]
     from `there`, and sends what it found."""
     found: list[str] = []
     here, there = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=work, args=(there, *arguments))
-    process.start()
+    process = _start(work, there, *arguments)
     there.close()
     here.recv()
     try:
@@ -135,4 +149,4 @@ def beside(work: Callable[..., None], *arguments: object) -> Iterator[list[str]]
     finally:
         here.send("over")
         found.extend(here.recv())
-        process.join()
+        _ended(process)
