@@ -72,7 +72,7 @@ test-slow: setup ## run the tests that take longer
 test-heavy: setup ## run the tests that need several GiB
 	$(BIN)/python -m pytest -m "heavy and not benchmark" $(ARGS)
 
-break-test: setup ## kill writers, fail file calls, flip bits, mix clients; VARLAKE_BREAK_SHARE=0.1 tries a tenth
+break-test: setup ## kill writers, fail file calls, flip bits, mix clients, in less than an hour; VARLAKE_BREAK_SHARE=0.1 tries a tenth
 	$(BIN)/python -m pytest -m breaking tests/breaking $(ARGS)
 
 gates-test: setup ## put 2,000 defects of ten kinds into clean market history, and print how many the gates find
