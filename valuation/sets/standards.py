@@ -139,9 +139,8 @@ def first_standard(committer: Committer, sealed: ValuationSet) -> None:
     if not sealed.sample or lake.known is not None or lake.reader or None in standards(lake):
         return
     valued = lake.read("valuation_members", ["contract_id"], among={"valuation_set_id": [sealed.valuation_set_id]})
-    contracts = lake.read(
-        "contracts", ["contract_id", "currency"]
-    )  # of which the vectors have it, too, in far more bytes
+    # the vectors have the currency, too, in far more bytes
+    contracts = lake.read("contracts", ["contract_id", "currency"])
     held = pc.is_in(contracts["contract_id"], value_set=valued["contract_id"].combine_chunks())
     currencies = pc.unique(contracts.filter(held)["currency"]).to_pylist()
     alone = len(currencies) == 1 and not _converts(lake, currencies[0])
