@@ -35,6 +35,7 @@ from lake.progress import allowance
 from lake.runtime.machine import usable_cores
 
 WAIT = 10  # times the processor time until a process that does not use it is given up
+_MAPPED = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # all of it is read: its pages at once, not one by one
 _THREADS = 4  # of one process, at most: each reserves memory
 _TABLE, _ERROR, _FAILED, _END, _WORK = b"t", b"e", b"f", b".", b"w"
 _ERRORS: dict[str, type[VarlakeError]] = {kind.__name__: kind for kind in (BadInput, Conflict, NotFound, NotReady)}
@@ -226,7 +227,7 @@ def _receive(of: socket.socket) -> tuple[bytes, mmap.mmap]:
     if not handles:
         raise EOFError
     with open(handles[0], "rb") as file:
-        return kind, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return kind, mmap.mmap(file.fileno(), 0, _MAPPED, mmap.PROT_READ)
 
 
 # --- in the child -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class DataFile:
 
 
 _LONGEST_BOUND = 64  # characters of a text
+_MINUS_ZERO = -(1 << 63)  # the bits of the double, as an integer
 _checked: dict[Path, tuple[str, int, int, int]] = {}  # files found to be as they should, and their state then
 
 
@@ -229,6 +230,8 @@ def _without_minus_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.add(column, 0.0)
     if not (pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type)):
         return column
+    if not any(pc.any(pc.equal(c.values.view(pa.int64()), _MINUS_ZERO)).as_py() for c in column.chunks):
+        return column  # most of what is large: not copied
     chunks = [
         pa.Array.from_buffers(c.type, len(c), c.buffers()[:2], -1, c.offset, [pc.add(c.values, 0.0)])
         for c in column.chunks

@@ -101,12 +101,16 @@ class Panel:
         return np.isfinite(self.levels)
 
     @functools.cached_property
+    def usable(self) -> Bools:
+        """Values that `y` has: of what moves by logs those above zero."""
+        return self.seen & ((self.levels > 0) | ~self.of_type(*_BY_LOG))
+
+    @functools.cached_property
     def y(self) -> Floats:
         """Logs of prices, exchange rates, volatilities; rates and spreads as they are. NaN for what has no log."""
+        out = np.where(self.usable, self.levels, np.nan)
         by_log = self.of_type(*_BY_LOG)
-        out = self.levels.copy()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            out[:, by_log] = np.log(np.where(out[:, by_log] > 0, out[:, by_log], np.nan))
+        out[:, by_log] = np.log(out[:, by_log])
         return out
 
     @functools.cached_property
@@ -256,14 +260,17 @@ def _curves(panel: Panel) -> Iterator[tuple[Ints, Floats]]:
 
 def _curve(panel: Panel) -> Bools:
     """A pillar that leaves its neighbours and comes back to them; of pillars that do at once, the one that left most."""
-    p, off = panel.p["curve"], np.full(panel.levels.shape, np.nan)
-    for columns, tenors in _curves(panel):
+    p, curves = panel.p["curve"], [*_curves(panel)]
+    if not curves:
+        return np.zeros(panel.levels.shape, dtype=bool)
+    off = np.full(panel.levels.shape, np.nan)
+    for columns, tenors in curves:
         off[:, columns] = _from_neighbours(panel.levels[:, columns], tenors)
     moves = Moves.of(off, np.full(len(panel.factors), p["least"]), panel.p["scale"])
     limit, newest = panel.by_type(p["usual_moves"]), panel.by_type(p["newest"])
     out, _ = moves.spikes(np.zeros_like(off), limit, newest, int(panel.p["spike"]["days"]), panel.p["spike"]["rest"])
     size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
-    for columns, _ in _curves(panel):
+    for columns, _ in curves:
         beside = np.pad(size[:, columns], ((0, 0), (1, 1)))
         most = np.maximum(beside[:, :-2], beside[:, 2:])
         most[:, [0, -1]] *= _END  # an end less its neighbour moves as much as its neighbour does where that is the one
@@ -387,7 +394,9 @@ def _bounds(panel: Panel) -> Bools:
 def _sign(panel: Panel) -> Bools:
     """What is positive by nature and is not; a commodity below zero in a calm, or whose size is that of the day before."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        below = panel.levels <= 0
+        below: Bools = panel.levels <= 0
+        if not below.any():
+            return below
         size = np.log(np.abs(panel.levels)) - _before(panel.y)
         flipped = np.abs(size) <= 3 * panel.own.usual
         calm = panel.own.old & (panel.own.usual < panel.p["sign"]["turmoil"] * panel.own.long)
@@ -397,14 +406,17 @@ def _sign(panel: Panel) -> Bools:
 
 def _ratio(panel: Panel, name: str, logs: Floats, types: tuple[str, ...]) -> Bools:
     """Moves by one of the ratios, whose logs are given, but for the return of a value that was away."""
-    p, moves = panel.p[name], panel.own
+    p, moves, found = panel.p[name], panel.own, np.zeros(panel.levels.shape, dtype=bool)
+    around = {ratio: max(p["share"] * ratio, p["tolerance"]) for ratio in logs.tolist()}  # how far from it at most
     with np.errstate(invalid="ignore"):
-        size, blur, near = np.abs(moves.into), p["usual_moves"] * moves.usual, np.zeros(moves.into.shape, dtype=bool)
-        for ratio in logs.tolist():
-            near |= np.abs(size - ratio) <= np.clip(blur, p["tolerance"], max(p["share"] * ratio, p["tolerance"]))
-        turmoil = moves.usual >= p["turmoil"] * moves.long
-        odd = moves.odd(panel.shared) >= np.where(turmoil, p["in_turmoil"], p["in_calm"])
-    found: Bools = near & odd & ~panel.spikes[1] & panel.of_type(*types)
+        far = np.abs(moves.into) >= 0.99 * min(ratio - most for ratio, most in around.items())
+        at = np.nonzero(far & ~panel.spikes[1] & panel.of_type(*types))
+        size, usual, near = np.abs(moves.into[at]), moves.usual[at], np.zeros(len(at[0]), dtype=bool)
+        for ratio, most in around.items():
+            near |= np.abs(size - ratio) <= np.clip(p["usual_moves"] * usual, p["tolerance"], most)
+        turmoil = usual >= p["turmoil"] * moves.long[at]
+        odd = moves.odd(panel.shared)[at] >= np.where(turmoil, p["in_turmoil"], p["in_calm"])
+    found[at] = near & odd
     return found
 
 
@@ -419,6 +431,8 @@ def _redenomination(panel: Panel) -> Bools:
 
 def _sources(panel: Panel) -> Bools:
     """Values that a second source does not confirm."""
+    if np.isnan(panel.others).all():
+        return np.zeros(panel.levels.shape, dtype=bool)
     tolerance = panel.by_type(panel.p["sources"]["tolerance"])
     relative = panel.of_type("equity_price", "index_level", "fx_rate", "commodity_price")
     with np.errstate(invalid="ignore"):

@@ -119,7 +119,8 @@ def judge(
     days = rows["as_of_date"].to_numpy().astype("datetime64[D]")
     first = days[fresh].min()
     near = days >= first - np.timedelta64(LEAD_DAYS, "D")
-    panel, _, (at, column) = panel_of(rows.filter(pa.array(near)), index, calendars, p, partial)
+    judged = rows if near.all() else rows.filter(pa.array(near))
+    panel, _, (at, column) = panel_of(judged, index, calendars, p, partial)
     new = np.zeros(panel.levels.shape, dtype=bool)
     new[at, column] = fresh[near]
     adjusted = dataclasses.replace(panel, levels=_in_todays_shares(panel, index, actions))
@@ -145,7 +146,8 @@ def _in_todays_shares(panel: Panel, index: FactorIndex, actions: CorporateAction
 
 def _held_issue(panel: Panel, z: Floats, flags: Mapping[str, Bools], i: int, j: int) -> Issue:
     f = panel.factors[j]
-    rows = panel.own.rows[j] if np.isfinite(panel.y[i, j]) else np.flatnonzero(panel.seen[:, j])
+    usable = panel.usable[:, j]
+    rows = np.flatnonzero(usable if usable[i] else panel.seen[:, j])
     k = int(np.searchsorted(rows, i))
     text = f"{panel.levels[i, j]:.6g}"
     if k > 0:
@@ -234,7 +236,7 @@ def gate(
         both, np.append(fresh, np.zeros(both.num_rows - len(fresh), bool)), index, calendars, p, actions, partial
     )
     held = judged[: rows.num_rows]
-    return held_rows(rows, held), [*issues, *_replaced(lake, rows.filter(pa.array(fresh & ~held)))]
+    return held_rows(rows, held), [*issues, *_replaced(lake, rows, fresh & ~held)]
 
 
 def _stored_factors(lake: Lake) -> tuple[RiskFactor, ...]:
@@ -244,8 +246,8 @@ def _stored_factors(lake: Lake) -> tuple[RiskFactor, ...]:
         return ()
 
 
-def _replaced(lake: Lake, passed: pa.Table) -> list[Issue]:
-    """Issues that are over since another value came which no rule suspects."""
+def _replaced(lake: Lake, rows: pa.Table, passed: Bools) -> list[Issue]:
+    """Issues that are over since another value came, of those marked (n_rows,), which no rule suspects."""
     before_it = {
         (i["as_of_date"], i["risk_factor_id"]): i
         for i in newest_issues(lake)
@@ -253,7 +255,8 @@ def _replaced(lake: Lake, passed: pa.Table) -> list[Issue]:
     }
     if not before_it:
         return []
-    some = passed.filter(pc.is_in(passed["risk_factor_id"], pa.array([factor for _, factor in before_it])))
+    of_issues = pc.is_in(rows["risk_factor_id"], pa.array([factor for _, factor in before_it]))
+    some = rows.filter(pc.and_(of_issues, pa.array(passed)))
     return [
         {
             **before,

@@ -161,21 +161,26 @@ def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table |
 
     A row received as before stays as it is stored: held, or as a person left it.
     """
+    n, missing = rows.num_rows, rows["value_received"].null_count
+    if not stored.num_rows:
+        counts = {"rows": n, "missing": missing, "new": n, "changed": 0, "unchanged": 0, "kept": 0}
+        return (counts, rows, np.ones(n, dtype=bool)) if n else (counts, None, np.zeros(0, dtype=bool))
     ids = pc.unique(pa.chunked_array([*rows["risk_factor_id"].chunks, *stored["risk_factor_id"].chunks])).sort()
     key, stored_key = _keys(rows, ids), _keys(stored, ids)
     at = pd.Index(stored_key).get_indexer(key)
     found = np.flatnonzero(at >= 0)
     differ = _differ(rows.take(found), stored.take(at[found]))
     changed = int(differ.sum())
-    kept = ~np.isin(stored_key, key)
+    kept = np.ones(len(stored_key), dtype=bool)
+    kept[at[found]] = False
     stays = kept.copy()
     stays[at[found[~differ]]] = True
-    fresh = np.ones(len(key), dtype=bool)
+    fresh = np.ones(n, dtype=bool)
     fresh[found[~differ]] = False
-    new = len(key) - len(found)
+    new = n - len(found)
     counts = {
-        "rows": len(key),
-        "missing": rows["value_received"].null_count,
+        "rows": n,
+        "missing": missing,
         "new": new,
         "changed": changed,
         "unchanged": len(found) - changed,

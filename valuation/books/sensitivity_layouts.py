@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lake.errors import BadInput, Issue, nearest, unknown
+from lake.errors import BadInput, Issue, counted, nearest, unknown
 from lake.landing.delimited import TextRow, read_delimited
 from lake.landing.numbers import doubles
 from lake.landing.rows import NO_NAME, is_no_name, refuse
@@ -29,9 +31,11 @@ KINDS = (DELTA, GAMMA, CROSS_GAMMA, VEGA)
 BASIS_POINT, PERCENT = 1e-4, 1e-2
 _BUMP = re.compile(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*(bp|%|abs|rel)", re.ASCII)
 _UNITS = {"bp": (ABSOLUTE, BASIS_POINT), "%": (RELATIVE, PERCENT), "abs": (ABSOLUTE, 1.0), "rel": (RELATIVE, 1.0)}
+_TOLD = 5  # reasons why rows are no sensitivities
 _LEAST_BUMP, _MOST_BUMP = 1e-12, 1e12  # beyond, derivatives would overflow
 _CURRENCY = re.compile("[A-Z]{3}")
 _ATTRIBUTE = "attribute."
+_dimensions = itemgetter(*DIMENSION_COLUMNS)
 
 Row = dict[str, Any]
 
@@ -87,11 +91,13 @@ def read_sensitivities(path: Path, as_of: dt.date | None) -> FileRows:
     for number, cells in lines:
         given = {shown[n]: v for n, v in cells.items()}
         try:
-            for name, value in given.items():
-                if is_no_name(value):
-                    raise _Fault(name, NO_NAME, ascii(value))
+            if is_no_name("\t".join(given.values())):
+                name = next(n for n, value in given.items() if is_no_name(value))
+                raise _Fault(name, NO_NAME, ascii(given[name]))
             day = _day(given, as_of)
-            texts += [({"as_of_date": day, "line": number, **row}, *amount) for row, amount in read(given)]
+            for row, amount in read(given):
+                row["as_of_date"], row["line"] = day, number
+                texts.append((row, *amount))
         except _NoSensitivity as reason:
             found.skipped.append({"line": number, "reason": str(reason)})
         except _Fault as fault:
@@ -103,11 +109,16 @@ def read_sensitivities(path: Path, as_of: dt.date | None) -> FileRows:
         elif amount == 0.0:
             found.zero += 1
         else:
-            found.rows.append({**row, "amount": amount})
+            row["amount"] = amount
+            found.rows.append(row)
     issues += _twice(found.rows)
     refuse(path.name, sorted(issues, key=lambda i: int(i.pointer.split()[1].rstrip(","))))
     if not found.rows:
-        raise BadInput(f"{path.name} was not loaded: none of its {found.read:,} rows is a sensitivity other than zero.")
+        reasons = Counter(str(skipped["reason"]) for skipped in found.skipped).most_common(_TOLD)
+        why = "".join(f"; {counted(n, 'row')}: {reason}" for reason, n in reasons)
+        raise BadInput(
+            f"{path.name} was not loaded: none of its {found.read:,} rows is a sensitivity other than zero{why}."
+        )
     return found
 
 
@@ -121,9 +132,12 @@ def _twice(rows: Sequence[Row]) -> Iterator[Issue]:
 
 def identity(row: Row) -> tuple[Any, ...]:
     """What no two sensitivities of a source and day have in common."""
-    pair = sorted((row["factor"], row["factor_2"] or ""))
-    attributes = tuple(sorted(dict(row["attributes"]).items()))
-    return (row["as_of_date"], row["kind"], *pair, row["currency"], *(row[d] for d in DIMENSION_COLUMNS), attributes)
+    pair, attributes = (row["factor"], row["factor_2"]), tuple(row["attributes"].items())
+    if pair[1] is not None:
+        pair = tuple(sorted(pair))
+    if len(attributes) > 1:
+        attributes = tuple(sorted(attributes))
+    return (row["as_of_date"], row["kind"], pair, row["currency"], _dimensions(row), attributes)
 
 
 def _plain(name: str) -> str:
@@ -160,11 +174,13 @@ def _currency(given: TextRow, name: str) -> str:
     return text
 
 
+_EMPTY: Row = dict.fromkeys([*DIMENSION_COLUMNS, "factor_2", "move_2", "bump_2", "risk_class"])
+
+
 def _row(kind: str, factor: str, move: str, bump: float | None, currency: str, **more: Any) -> Row:
-    empty: Row = {"factor_2": None, "move_2": None, "bump_2": None, "risk_class": None, "attributes": {}}
     return {
-        **dict.fromkeys(DIMENSION_COLUMNS),
-        **empty,
+        **_EMPTY,
+        "attributes": {},
         "kind": kind,
         "factor": factor,
         "move": move,
@@ -209,7 +225,7 @@ def _of_plain(given: TextRow) -> _Read:
     yield row, ("amount", _needed(given, "amount"))
 
 
-_RATES, _CREDIT = RiskClass.RATES.value, RiskClass.CREDIT.value
+_RATES, _CREDIT, _VOLATILITY = RiskClass.RATES.value, RiskClass.CREDIT.value, RiskClass.VOLATILITY.value
 # SIMM risk type: risk class, how the amount's bump moves the factor, and its size. An amount of vega of rates and credit is volatility x
 # dV/dvolatility; of shares, currencies and commodities it is of one point, since SIMM multiplies it by a volatility of its own
 CRIF: Mapping[str, tuple[str, str, float]] = {
@@ -224,19 +240,28 @@ CRIF: Mapping[str, tuple[str, str, float]] = {
     "Risk_FX": (RiskClass.FX.value, RELATIVE, PERCENT),
     **dict.fromkeys(
         ("Risk_IRVol", "Risk_InflationVol", "Risk_CreditVol", "Risk_CreditVolNonQ"),
-        (RiskClass.VOLATILITY.value, RELATIVE, 1.0),
+        (_VOLATILITY, RELATIVE, 1.0),
     ),
     **dict.fromkeys(
-        ("Risk_EquityVol", "Risk_CommodityVol", "Risk_FXVol"), (RiskClass.VOLATILITY.value, ABSOLUTE, PERCENT)
+        ("Risk_EquityVol", "Risk_CommodityVol", "Risk_FXVol"), (_VOLATILITY, ABSOLUTE, PERCENT)
     ),
 }  # fmt: skip
+
+
+# risk types of a CRIF of FRTB's standardised approach, such as GIRR_DELTA, CSR_NS_VEGA, EQ_CURV, DRC_NS and RRAO_1_PERCENT
+_FRTB = re.compile(r"(Risk_)?((GIRR|CSR|EQ|FX|COMM)\w*_?(DELTA|VEGA|CURV\w*)|(DRC|RRAO)\w*)", re.IGNORECASE)
 
 
 def _of_crif(given: TextRow) -> _Read:
     kind = _needed(given, "RiskType")
     if kind not in CRIF:
-        if kind.startswith("Risk_"):
+        if kind.startswith("Risk_") and not _FRTB.fullmatch(kind):
             raise _Fault("RiskType", f"expected one of {', '.join(CRIF)}", kind, nearest(kind, CRIF))
+        if _FRTB.fullmatch(kind):
+            raise _NoSensitivity(
+                f"risk type {kind} is of the standardised approach of FRTB, whose sensitivities are not read from files: frtb-sa makes "
+                "its own from the positions"
+            )
         raise _NoSensitivity(f"risk type {kind} is no sensitivity of SIMM")
     risk_class, move, bump = CRIF[kind]
     # AmountUSD is what SIMM computes with; AmountCurrency stands where it is empty
@@ -246,9 +271,9 @@ def _of_crif(given: TextRow) -> _Read:
         if qualifier == currency:
             raise _NoSensitivity(f"{currency} does not move against itself")
         qualifier += currency  # of the amount for 1% of this currency against that of the amount
-    parts = (kind, qualifier, *(given.get(n, "") for n in ("Bucket", "Label1", "Label2")))
+    parts = (kind, qualifier, given.get("Bucket", ""), given.get("Label1", ""), given.get("Label2", ""))
     row = _row(
-        VEGA if risk_class == RiskClass.VOLATILITY.value else DELTA,
+        VEGA if risk_class == _VOLATILITY else DELTA,
         "/".join(parts).rstrip("/"),
         move,
         bump,
@@ -284,7 +309,7 @@ def _of_ore(given: TextRow) -> _Read:
     volatility = "Volatility" in key
     more: Row = {
         "trade": trade,
-        "risk_class": RiskClass.VOLATILITY.value if volatility else _ORE.get(key),
+        "risk_class": _VOLATILITY if volatility else _ORE.get(key),
         "attributes": {"is_par": par} | ({"netting_set": given["NettingSetId"]} if "NettingSetId" in given else {}),
     }
     bump = _shift(given, "ShiftSize_1")

@@ -141,14 +141,16 @@ def ingest_vectors(
     }
     for of in dates.values():
         _check_values(path.name, file, of, fx_at_spot)
+    with ThreadPoolExecutor(1) as beside:  # while its vectors are decoded
+        of_file = beside.submit(file_digest, path)
+        files = _write(committer, path.name, file, ids, dates)
     about = {
         "name": name,
         "source": source,
         "horizon_days": horizon_days,
         "sample": not only_by_name,
-        "file": {file_digest(path): path.name},
+        "file": {of_file.result(): path.name},
     }
-    files = _write(committer, path.name, file, ids, dates)
     for of in dates.values():
         _check_rates(path.name, of)
         of.set = _scenario_set(snapshot, of, about, fx_at_spot)

@@ -132,14 +132,17 @@ def check_standard(at: Lake | Snapshot, request: StandardRequest) -> None:
 def first_standard(committer: Committer, sealed: ValuationSet) -> None:
     """Makes the scenario set of a sealed valuation the lake's standard where the lake has none, and the set is a sample.
 
-    Its currency is that of the contracts where they have one alone and the lake cannot convert it into US dollars.
+    Its currency is that of the contracts valued where they have one alone and the lake cannot convert it into US dollars.
     """
     lake = committer.lake
     # what a past state of the lake, or a part of it, is valued under is no standard of the lake
     if not sealed.sample or lake.known is not None or lake.reader or None in standards(lake):
         return
-    held = lake.read("pnl_vectors", ["currency"], among={"valuation_date": [sealed.valuation_date]})["currency"]
-    currencies = pc.unique(held).to_pylist()
+    valued = lake.read("valuation_members", ["contract_id"], among={"valuation_set_id": [sealed.valuation_set_id]})
+    # the vectors have the currency, too, in far more bytes
+    contracts = lake.read("contracts", ["contract_id", "currency"])
+    held = pc.is_in(contracts["contract_id"], value_set=valued["contract_id"].combine_chunks())
+    currencies = pc.unique(contracts.filter(held)["currency"]).to_pylist()
     alone = len(currencies) == 1 and not _converts(lake, currencies[0])
     _stored(committer, Standard(sealed.scenario_set_name, currencies[0] if alone else CURRENCY, reason=_FIRST))
 

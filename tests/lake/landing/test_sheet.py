@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import io
 import lzma
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -189,6 +190,37 @@ def test_numbers_as_people_write_them(decimal: str, thousands: str, text: str, p
     dialect = Dialect(decimal=decimal, thousands=thousands)  # type: ignore[arg-type]
     got = doubles(dialect.plain(pa.array([text])))[0].as_py()
     assert got == (None if plain is None else float(plain))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5",
+        ".5",
+        "5.",
+        "1e5",
+        "-0",
+        "+1",
+        "nan",
+        "-inf",
+        "Infinity",
+        "0x10",
+        "1e",
+        "1_0",
+        " 1",
+        "1e16",
+        "1e17",
+        "1e999",
+        "",
+    ],
+)
+def test_a_text_is_the_same_number_alone_and_among_others(text: str) -> None:
+    """Where all are plain numbers they are read without a look at each."""
+    from lake.landing.numbers import doubles
+
+    alone, among = (doubles(pa.array([text, *others]))[0].as_py() for others in (["7"], ["none"]))
+    expected = float(text) if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[0-9]+)?", text) else None
+    assert alone == among == (expected if expected is not None and expected <= 1e16 else None)
 
 
 def test_rows_of_text_are_told_by_line(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from scenarios.market.gates import RULES, Panel, is_partial, load_parameters, su
 from scenarios.market.issues import newest_issues
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.market.sample_market import write_sample_market
-from scenarios.types import RiskFactor
+from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor
 
 START = np.datetime64("2019-01-01")
 N = 200
@@ -343,6 +343,18 @@ def test_what_is_not_real_is_held(tmp_path: Path, market_data_dir: Path) -> None
     assert rows["EQ:KSU", dt.date(2000, 7, 14)] == 6.875
     held = {s.source: s.held for s in report.sources}
     assert held["xom"] == sum(f == "EQ:XOM" for f, _ in issues)
+
+
+RATES = sorted({t for t, kind in FACTOR_TYPES.items() if kind.unit == "fraction a year"} - {*POSITIVE_TYPES})
+
+
+@pytest.mark.parametrize("kind", RATES)
+def test_of_every_rate_and_spread_twenty_basis_points_there_and_back_are_a_spike(kind: str) -> None:
+    """Of usual moves of 2: the least usual move is one of the type, not that of log returns."""
+    rate = 0.02 + zigzag(0.0002)
+    assert flagged("spike", rate, factors=(share(kind=kind),)) == []
+    rate[150] += 0.002
+    assert flagged("spike", rate, factors=(share(kind=kind),)) == [150]
 
 
 @pytest.mark.slow

@@ -185,6 +185,14 @@ class TestFaults:
                 "Risk_Equity",
             ),
             (HEADER + "2020-03-16,T,delta,EQ:AAA,,0,USD,1%,\n", "none of its 1 rows"),
+            (
+                "ValuationDate,TradeID,RiskType,Qualifier,Amount,AmountCurrency\n"
+                + "".join(
+                    f"2020-03-16,T,{kind},USD,1,USD\n"
+                    for kind in ("GIRR_DELTA", "CSR_NS_VEGA", "Risk_EQ_Curvature", "DRC_NS")
+                ),
+                "1 row: risk type GIRR_DELTA is of the standardised approach of FRTB.*CSR_NS_VEGA.*Risk_EQ_Curvature.*DRC_NS",
+            ),
         ],
     )
     def test_refused_in_words(self, writer: Committer, tmp_path: Path, text: str, told: str) -> None:
