@@ -161,7 +161,9 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
         bring_reference(committer, folder, collateral=f"{COLLATERAL.splitlines()[0]}\n{rows}")
         bring_limits(committer, folder)
         hedge = f"counterparty-{draw.randint(0, 3)},C0,direct,financial,A,2022-09-12,{draw.randint(1, 9)}00000,USD"
-        head = "hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency"
+        head = (
+            "hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency"
+        )
         ingest_cva_hedges(committer, file("hedges.csv", f"{head}\nH{seed},2020-01-01,single_name,{hedge}\n"))
         levels = "Options,Volatility\nEquities,Cash\nRates,Cash\nElsewhere,Cash\n".splitlines()
         org = "".join(f"org,desk,{row.replace(',', ',division,')},2019-01-01,\n" for row in levels)
