@@ -185,7 +185,7 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             ingest_positions(committer, file("book.csv", again), replace_dates=True)
         # figures of all and of another desk are released
         for _ in range(draw.randint(0, 2)):
-            where = draw.choice([[], ["desk=Equities"], ["desk=Rates"]])
+            where = draw.choice([[], [f"desk={draw.choice(theirs)}"]])
             asked = questions.read("var", {"as_of": str(FRIDAY), "where": where, "by": ["desk"]})
             answer = questions.ask(_session(lake, committer, None), "var", asked).to_dict()
             release(committer, ReleaseRequest(answer=json.loads(to_json(answer)), released_by="bob", reason="seen"))
