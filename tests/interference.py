@@ -189,8 +189,8 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             asked = questions.read("var", {"as_of": str(FRIDAY), "where": where, "by": ["desk"]})
             answer = questions.ask(_session(lake, committer, None), "var", asked).to_dict()
             release(committer, ReleaseRequest(answer=json.loads(to_json(answer)), released_by="bob", reason="seen"))
-        # who sees everything has the book valued along paths, and stressed
-        for name in draw.sample([*ON_PATHS, "stress", "sa-ccr", "frtb-sa"], draw.randint(0, 2)):
+        # who sees everything has the book valued along paths; scenario sets, which other questions make, are seen by all
+        for name in draw.sample(ON_PATHS, draw.randint(0, 2)):
             session = _session(lake, committer, None)
             questions.value(session, name, questions.read(name, {**example(name), "where": []}))
         # a branch of somebody who sees everything, and one of another desk
