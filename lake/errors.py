@@ -209,8 +209,10 @@ class Invalid(BadInput):
         self._what = what
 
     def calling(self, names: Mapping[str, str]) -> Invalid:
-        """The same faults with fields by the names of a door, which `names` has by pointer; one of several values is told by itself, and what
-        is inside one by its number from 1 on."""
+        """The same faults with fields by the names of a door, which `names` has by pointer.
+
+        One of several values is known by itself, and what is inside one by its number, from 1 on.
+        """
 
         def named(issue: Issue) -> Issue:
             pointer = issue.pointer
