@@ -209,13 +209,23 @@ class Invalid(BadInput):
         self._what = what
 
     def calling(self, names: Mapping[str, str]) -> Invalid:
-        """The same faults with fields by the names of a door, which `names` has by pointer."""
+        """The same faults with fields by the names of a door, which `names` has by pointer.
 
-        def named(pointer: str) -> str:
+        One of several values is known by itself, and what is inside one by its number, from 1 on.
+        """
+
+        def named(issue: Issue) -> Issue:
+            pointer = issue.pointer
             field = max((f for f in names if f"{pointer}/".startswith(f"{f}/")), key=len, default=None)
-            return pointer if field is None else names[field] + pointer[len(field) :].replace("/", ", ", 1)
+            if field is None:
+                return issue
+            inside = pointer[len(field) :].split("/")[1:]
+            if len(inside) == 1 and inside[0].isdigit() and issue.value is not None:
+                inside = []
+            words = [f"item {int(part) + 1}" if part.isdigit() else part for part in inside]
+            return replace(issue, pointer=", ".join([names[field], *words]))
 
-        return Invalid(self._what, [replace(i, pointer=named(i.pointer)) for i in self.issues])
+        return Invalid(self._what, [named(i) for i in self.issues])
 
 
 def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> Invalid:

@@ -369,6 +369,9 @@ class FactorIndex:
             there = self._quotes[pivot].get(quote)
             if there is not None:
                 return (here[pivot], there)
+        for currency in (quote, base):
+            if currency not in self._quotes:
+                raise unknown("currency of an exchange rate", currency, self._quotes, error=MissingRiskFactor)
         raise unknown(
             "currency pair",
             f"{base}{quote}",

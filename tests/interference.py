@@ -20,15 +20,18 @@ import pyarrow.parquet as pq
 from flask import g
 from flask.testing import FlaskClient
 from small_lake import (
+    COLLATERAL,
     FACTORS,
     FRIDAY,
     HERE,
     MATURED,
     MONDAY,
+    ON_PATHS,
     OPTION,
     SHARE_A,
     SHARE_B,
     SHOCK,
+    bring_limits,
     bring_reference,
     no_spark,
     request,
@@ -42,11 +45,13 @@ from aggregation.book.entitlement import Entitlement
 from aggregation.book.hierarchies import RESERVED
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import QUESTIONS
+from aggregation.release import ReleaseRequest, release
 from aggregation.session import Session
 from aggregation.whatif.save_branch import BranchRequest, save_branch
 from lake.committer import Committer
 from lake.errors import VarlakeError
 from lake.landing.actual_pnl import ingest_pnl
+from lake.landing.cva_hedges import ingest_cva_hedges
 from lake.landing.hierarchies import ingest_hierarchies
 from lake.landing.reported_var import ingest_var
 from lake.schemas import DIMENSION_COLUMNS
@@ -58,6 +63,7 @@ from service.api.app import create_app
 from service.api.context import PREFIX
 from service.choices import inputs_of
 from service.config import Settings
+from service.encoding import to_json
 from service.jobs import STANDARD, VALUATION, JobTable
 from service.processes.engine import _Engine
 from service.proposals import proposal_of
@@ -151,7 +157,14 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             assert ingest_positions(committer, file("book.csv", again), replace_dates=True).rejected == 0
         last = positions(seed, FRIDAY)
         ingest_positions(committer, file("book.csv", last), replace_dates=True)
-        bring_reference(committer, folder)
+        rows = "".join(f"{day},CSA-0,variation,{draw.randint(1, 90_000)},USD,false\n" for day in (FRIDAY, MONDAY))
+        bring_reference(committer, folder, collateral=f"{COLLATERAL.splitlines()[0]}\n{rows}")
+        bring_limits(committer, folder)
+        hedge = f"counterparty-{draw.randint(0, 3)},C0,direct,financial,A,2022-09-12,{draw.randint(1, 9)}00000,USD"
+        head = (
+            "hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency"
+        )
+        ingest_cva_hedges(committer, file("hedges.csv", f"{head}\nH{seed},2020-01-01,single_name,{hedge}\n"))
         levels = "Options,Volatility\nEquities,Cash\nRates,Cash\nElsewhere,Cash\n".splitlines()
         org = "".join(f"org,desk,{row.replace(',', ',division,')},2019-01-01,\n" for row in levels)
         head = "hierarchy,level,member,parent_level,parent,effective_from,effective_to\n"
@@ -170,6 +183,16 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
         for day in (FRIDAY, MONDAY) if own != 1.0 else ():
             again = positions(seed, day, own)
             ingest_positions(committer, file("book.csv", again), replace_dates=True)
+        # figures of all and of another desk are released
+        for _ in range(draw.randint(0, 2)):
+            where = draw.choice([[], [f"desk={draw.choice(theirs)}"]])
+            asked = questions.read("var", {"as_of": str(FRIDAY), "where": where, "by": ["desk"]})
+            answer = questions.ask(_session(lake, committer, None), "var", asked).to_dict()
+            release(committer, ReleaseRequest(answer=json.loads(to_json(answer)), released_by="bob", reason="seen"))
+        # who sees everything has the book valued along paths; scenario sets, which other questions make, are seen by all
+        for name in draw.sample(ON_PATHS, draw.randint(0, 2)):
+            session = _session(lake, committer, None)
+            questions.value(session, name, questions.read(name, {**example(name), "where": []}))
         # a branch of somebody who sees everything, and one of another desk
         share = {"instrument_type": "cash_equity", "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
         added = {"trade": f"N{seed}", "quantity": float(seed % 11 + 1), "desk": "Rates", **share}
@@ -387,6 +410,49 @@ FIELDS: Mapping[str, list[Any]] = {
     "moves": [[{"trade": "O3", "cost": 1}], [{"trade": "X1-1", "cost": 1}]],
     "sensitivities": [["front-office"], ["back-office"]],
     "reported": ["risksys", "risk"],
+    "market_date": [str(FRIDAY), str(MONDAY), "2020-03-12"],
+    "scale": [["desk=Options*3"], ["desk=Rates*3"], ["trade=X1-1*0"]],
+    "estimator": ["type7", "harrell-davis", "typ7"],
+    "tail": ["gain"],
+    "interval": ["0.9"],
+    "order": ["gain", "name"],
+    "first": [str(FRIDAY), 1],
+    "worst": [1],
+    "cell": ["desk=Equities,cause=market", "desk=Options", "book=cash,cause=closed"],
+    "over": [["desk", "book"], ["counterparty"], ["attribute.only1"]],
+    "figures": [["standalone", "incremental"], ["marginal", "stability"]],
+    "greeks": [["delta", "vega"], ["theta"]],
+    "scenarios": [[SHOCK], ["equity -30%", "historical-30"], 25],
+    "scenario": ["equity -5%", "historical-30", "bespoke"],
+    "source": ["risksys", "risk"],
+    "covariance": ["daily"],
+    # of counterparties and capital
+    "agreements_date": [str(FRIDAY), "2018-01-02"],
+    "collateral_date": [str(FRIDAY), str(MONDAY)],
+    "reference_date": [str(FRIDAY), "2018-01-02"],
+    "regime": ["eu", "uk", "basel@2023", "own"],
+    "approach": ["reduced", "foundation", "advanced"],
+    "illiquid": [["CSA-0"], ["NET-1"], ["CSA-9"]],
+    "rating": [["counterparty-0=BB"], ["counterparty-5=BB"]],
+    "pd": [["counterparty-1=0.05"], ["counterparty-6=0.05"]],
+    "sets": [1],
+    "trades": ["all", 1],
+    "parts": [["credit"], ["market"], ["equity", "drc"]],
+    "credit": ["foundation"],
+    "cva": ["reduced"],
+    "market_where": [["book=vol"], ["book=cash"], ["desk!=Options"]],
+    "cva_charged": [True],
+    "replace": [True],
+    "collateral": [False],
+    "standalone": [True],
+    "contributions": [True],
+    "reduced_without": [["EQ:BBB"], ["EQ:CCC"]],
+    "zones": [{"Options": "amber"}, {"Rates": "green"}, {"Equities": "green", "Options": "green"}],
+    "pds": [{"EQ:AAA": 0.02}, {"EQ:CCC": 0.02}],
+    "lgds": [{"EQ:BBB": 0.5}],
+    "factors": [["EQ:AAA"], ["EQ:AAB"]],
+    "rolled": ["constant"],
+    "members": [1],
 }
 LISTS = [
     "/positions?date=2020-03-16",

@@ -120,10 +120,12 @@ REFERENCE = {
 }
 
 
-def bring_reference(committer: Committer, folder: Path) -> None:
-    """Counterparties of the book with their agreements and collateral, and classifications of its shares and currencies."""
+def bring_reference(committer: Committer, folder: Path, **texts: str) -> None:
+    """Counterparties of the book with their agreements and collateral, and classifications of its shares and currencies.
+
+    `texts` : of a file, in place of the one here."""
     files = {}
-    for what, text in REFERENCE.items():
+    for what, text in {**REFERENCE, **texts}.items():
         files[what] = folder / f"{what}.csv"
         files[what].write_text(text)
     ingest_reference(committer, files, INSTRUMENTS)

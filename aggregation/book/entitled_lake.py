@@ -49,7 +49,8 @@ WHOLE = (
 _SETS = ("valuation_members", "valuation_failures")
 
 _light = Kept(1 << 14)  # seals, contracts and members seen, by lake, reader and what they are made of
-_tables = Kept(16)  # members and failures of the last sets
+# members and failures of the last sets; a plan reads those of every set of its date
+_tables = Kept(4096, 1 << 30, lambda tables: sum(t.nbytes for t in tables.values()))
 
 
 def entitled(lake: Lake, entitlement: Entitlement | None) -> Lake:

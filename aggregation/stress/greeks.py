@@ -147,6 +147,13 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     coverage = total_coverage(coverage_columns(selection))
     notes = [*lacking_notes(coverage, selection, "no sensitivities"), bumped.sizes_in_words, *bumped.notes]
     notes += [_SIMULATED.format(counted(len(errors.held), "contract is", "contracts are"))] if errors.held else []
+    if CROSS in _asked(query) and bumped.left_out:
+        notes.append("The gamma of a row of several factors is blank, for not all of their pairs are valued.")
+    if targets.unasked:
+        notes.append(
+            f"Cross gammas of two factors of one row are in the gamma of that row: ask for {' and '.join(targets.unasked)} too, or for a "
+            "row for each factor."
+        )
     rolled = _theta(session, query) if THETA in _asked(query) else None
     total = _of_groups(None, table.filter(np.asarray(table["group"]) == n_groups), rolled)
     keyed = table.filter(np.asarray(table["group"]) < n_groups)
@@ -173,6 +180,7 @@ class _Targets:
     """Rows to make, in order. factors, pairs : of each row the places of the factors, and of the pairs, that are summed in it.
 
     move : (n_factors,) that a sensitivity is stated for; of_pair : (n_pairs,) the product of both. whole : whether all pairs are known.
+    unasked : sensitivities that were not asked for, whose rows have a gamma of pairs.
     """
 
     names: list[_Name]
@@ -181,6 +189,7 @@ class _Targets:
     move: Floats
     of_pair: Floats
     whole: bool
+    unasked: tuple[str, ...]
 
 
 def _targets(bumped: Bumped, wanted: Sequence[str], per: str) -> _Targets:
@@ -188,6 +197,7 @@ def _targets(bumped: Bumped, wanted: Sequence[str], per: str) -> _Targets:
     rows: dict[_Name, tuple[list[int], list[int]]] = {}
     move = np.zeros(len(factors))
     names: list[_Name] = []
+    unasked: set[str] = set()
     for place, (factor, level) in enumerate(zip(factors, base, strict=True)):
         greek, move[place], words = greek_of(factor, level)
         names.append(
@@ -206,6 +216,8 @@ def _targets(bumped: Bumped, wanted: Sequence[str], per: str) -> _Targets:
         if one == two:
             if one in rows:
                 rows[one][1].append(pair)
+            else:
+                unasked.add(one.greek)
         elif CROSS in wanted:
             both = zip(one, two, strict=True)
             classes = one.risk_class if one.risk_class == two.risk_class else f"{one.risk_class} x {two.risk_class}"
@@ -216,7 +228,7 @@ def _targets(bumped: Bumped, wanted: Sequence[str], per: str) -> _Targets:
     i, j = bumped.pairs.T
     return _Targets(
         order, [rows[r][0] for r in order], [rows[r][1] for r in order], move, move[i] * move[j],
-        CROSS in wanted and bumped.left_out is None,
+        CROSS in wanted and bumped.left_out is None, tuple(g for g in GREEKS if CROSS in wanted and g in unasked),
     )  # fmt: skip
 
 

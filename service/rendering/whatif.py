@@ -53,7 +53,8 @@ def show_what_if(result: WhatIf) -> None:
         if n > _SHOWN:
             display.say(f"... and {counted(n - _SHOWN, what)}; --json has all of them")
     if result.failures:
-        display.print_table([dict(f) for f in result.failures[:_SHOWN]], title="Added trades without a value")
+        failures = [dict(f) for f in result.failures[:_SHOWN]]
+        display.print_table(failures, title="Added trades without a value", first=["trade", "reason", "message"])
     c = result.after
     display.say(
         f"After: {c.covered:,} of {counted(c.positions, 'position')} covered ({c.status}); "

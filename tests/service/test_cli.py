@@ -286,6 +286,8 @@ def test_a_fault_in_a_question_names_the_option(work_lake: Lake) -> None:
     assert "--from: is missing" in said
     assert "--to: day is out of range" in said
     assert "--from-positions-date: expected a date" in said
+    greeks = refused("greeks", "--as-of", str(MONDAY), "--greek", "dlta", lake=work_lake.path)
+    assert "--greeks: Unknown sensitivity 'dlta'. Nearest valid: delta" in greeks
     assert "--catalogue: is missing" in refused("ingest", "market", work_lake.path, lake=work_lake.path)
 
 

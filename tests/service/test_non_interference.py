@@ -49,7 +49,7 @@ from valuation.sets.requests import run_valuation
 from valuation.sets.store import list_valuation_sets
 
 CASES = int(os.environ.get("VARLAKE_CASES", "400"))
-A_LAKE = 500  # cases of one pair of lakes
+A_LAKE = 1000  # cases of one pair of lakes
 
 
 @pytest.fixture(scope="module")

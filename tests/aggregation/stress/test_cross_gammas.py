@@ -117,6 +117,15 @@ def test_a_share_in_euros_has_the_cross_gamma_of_price_and_rate(bumped_lake: Pat
     assert spot.num_rows == 0
 
 
+def test_cross_gammas_within_a_row_are_not_left_out_without_a_word(caps: Lake) -> None:
+    """Of a class all pairs of pillars are in its gamma, which is another row: where that is not asked for, a note says so."""
+    alone = asked(caps, "greeks", greeks=["cross_gamma"], per="class")
+    assert {r["risk_class"] for r in alone.total.to_pylist()} == {"volatility x rates"}
+    assert any(n.startswith("Cross gammas of two factors of one row") and "ask for pv01" in n for n in alone.notes)
+    both = asked(caps, "greeks", greeks=["pv01", "cross_gamma"], per="class")
+    assert not any("of one row" in n for n in both.notes)
+
+
 def test_pairs_are_those_that_contracts_read_together_the_most_read_first() -> None:
     kinds = {"EQ:A": "equity_price", "EQ:B": "equity_price", "FX:EURUSD": "fx_rate", "IV:A": "implied_vol"}
     index = FactorIndex.of(factor(f, kind) for f, kind in kinds.items())

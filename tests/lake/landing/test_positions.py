@@ -530,7 +530,7 @@ def priced(lake: Lake) -> Lake:
         (
             {"underlying": "EQ:ODD", "currency": "XXX"},
             "currency",
-            "Unknown currency pair 'XXXUSD'. Nearest valid: FX:EURUSD",
+            "Unknown currency of an exchange rate 'XXX'. Nearest valid: EUR, USD",
         ),
     ],
 )

@@ -74,7 +74,8 @@ export const jobs: Part = {
     function cell(row: Row, column: string): Node | string {
       const job = row as Listed;
       if (column === "progress") return progressOf(job);
-      if (column === "job_id") return h("a", { id: `job-${job.job_id}`, href: `data?${current.state.with({ job: job.job_id })}` }, job.job_id.slice(0, 12));
+      // the rest of an id is the time, which stands beside it
+      if (column === "job_id") return h("a", { id: `job-${job.job_id}`, href: `data?${current.state.with({ job: job.job_id })}` }, job.job_id.slice(-8));
       return column === "kind" ? words(job.kind) : shownCell(row, column);
     }
 
