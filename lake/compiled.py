@@ -6,10 +6,14 @@ question, and most commands need no kernel.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
+import os
 import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ROOT = Path(__file__).parents[1]
 _IMPORT = re.compile(rb"^(?:from ([\w.]+) import (\([^)]*|.*)|import ([\w.]+))", re.MULTILINE)
 _LOAD_SECONDS = 0.3  # of a core, to import Numba and load the kernels of a question
+_WAIT_SECONDS = 60  # for another process that compiles the same kernel; it may be suspended
 _lock = threading.RLock()
 _seconds = 0.0  # see `is_worth_loading`
 
@@ -72,7 +77,52 @@ def _of_numba(function: Callable[..., Any], inline: bool) -> Any:
     numba, is_given = _numba()
     if not is_given:  # Numba asks for the folder when a function is declared
         numba.config.CACHE_DIR = str(cache_folder(_ROOT, Path(function.__code__.co_filename)))
-    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function)
+    made = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function)
+    compile_any = made.compile
+
+    def compile_alone(signature: Any) -> Any:
+        # Numba's lock first: a thread that has it may meet this kernel in another, and would wait for one that waits for it
+        with (
+            numba.core.compiler_lock.global_compiler_lock,
+            _alone(Path(made._cache.cache_path), f"{function.__module__}.{function.__qualname__}"),
+        ):
+            return compile_any(signature)
+
+    made.compile = compile_alone
+    return made
+
+
+_compiling: set[Path] = set()  # kernels of which this process has the lock
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """No other process of the machine compiles that kernel meanwhile.
+
+    Those that start together would each compile it, for seconds; and of two that store versions for other types at once, Numba 0.68 may
+    find the one under the types of the other. Where the folder takes no lock it goes on without.
+    """
+    path = folder / f"{name}.lock"
+    with contextlib.ExitStack() as held:
+        if path not in _compiling:
+            with contextlib.suppress(OSError):  # a folder that nobody may write to
+                folder.mkdir(parents=True, exist_ok=True)
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+                held.callback(os.close, file)
+                _wait_for(file)
+                _compiling.add(path)
+                held.callback(_compiling.discard, path)
+        yield
+
+
+def _wait_for(file: int) -> None:
+    end = time.monotonic() + _WAIT_SECONDS
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.02)
 
 
 @functools.cache

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from lake import compiled
 from lake.compiled import cache_folder
 from valuation.kernels import cashflows
 
@@ -48,3 +55,41 @@ def test_numba_keeps_them_there() -> None:
     file = Path(cashflows.__file__)
     kept: str = cashflows.discounted_sums.dispatcher()._cache.cache_path  # type: ignore[attr-defined]
     assert kept.startswith(str(cache_folder(file.parents[2], file)))
+
+
+ANOTHER_PROCESS = """
+from kernel_of_a_test import f
+made = f.dispatcher()
+print("ready", flush=True)
+print(f(1.0), made.stats.cache_hits.total(), made.stats.cache_misses.total(), flush=True)
+"""
+
+
+def test_a_process_waits_for_one_that_compiles_the_kernel_and_takes_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kernel_of_a_test.py").write_text(KERNEL.format("", 1))
+    monkeypatch.syspath_prepend(tmp_path)
+    kernel = importlib.import_module("kernel_of_a_test").f
+    lock = Path(kernel.dispatcher()._cache.cache_path) / "kernel_of_a_test.f.lock"
+    with contextlib.ExitStack() as held:
+        held.enter_context(compiled._alone(lock.parent, "kernel_of_a_test.f"))
+        other = subprocess.Popen(
+            [sys.executable, "-c", ANOTHER_PROCESS],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        assert kernel(1.0) == 2.0
+        assert kernel.dispatcher().stats.cache_misses.total() == 1
+        with lock.open() as file_again, pytest.raises(BlockingIOError):
+            fcntl.flock(file_again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert other.communicate()[0] == "2.0 1 0\n"
+
+
+def test_a_folder_that_takes_no_lock_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with compiled._alone(tmp_path / "file", "f"):
+        assert not compiled._compiling
