@@ -68,9 +68,7 @@ class DeltaLog:
         last = newest if version is None else version
         checkpoints = _by_version(_CHECKPOINT, names)
         since = max((v for v in checkpoints if v <= last), default=-1)
-        if (
-            writing
-        ):  # what an act has made is looked up from the newest entry on: better refused before than after the commit
+        if writing:  # what an act has made is looked up from the newest entry on; refused before it commits
             self._check(entries[last], recorded)
         with contextlib.suppress(Exception):  # whatever the library says of what it cannot read
             used = checkpoints.get(since, ())
