@@ -99,8 +99,9 @@ _compiling: set[Path] = set()  # kernels of which this process has the lock
 def _alone(folder: Path, name: str) -> Iterator[None]:
     """No other process of the machine compiles that kernel meanwhile.
 
-    Those that start together would each compile it, for seconds; and of two that store versions for other types at once, Numba 0.68 may
-    find the one under the types of the other. Where the folder takes no lock it goes on without.
+    Those that start together would each compile it, for seconds. And where two store versions for different types at once, the index and
+    the file of Numba's cache (0.68) may end up from one each: the code of the one is then run for the types of the other, without a word.
+    Where the folder takes no lock it goes on without.
     """
     path = folder / f"{name}.lock"
     with contextlib.ExitStack() as held:
