@@ -164,14 +164,17 @@ def cache_folder(root: Path, file: Path) -> Path:
     while new:
         path = new.pop()
         if path not in sources:
-            sources[path] = path.read_bytes()
-            new += _imported(root, sources[path])
+            sources[path], imported = _source(root, path)
+            new += imported
     return root / "lake" / "__pycache__" / f"kernels-{digest(*(sources[p] for p in sorted(sources)))}"
 
 
-def _imported(root: Path, source: bytes) -> list[Path]:
+@functools.cache
+def _source(root: Path, path: Path) -> tuple[bytes, list[Path]]:
+    """A file, and those of the packages in `root` that it imports."""
+    source = path.read_bytes()
     names = []
     for module, members, plain in _IMPORT.findall(source):
         names += [plain or module, *(module + b"." + m for m in re.findall(rb"\w+", members))]
     files = (root.joinpath(*name.decode().split(".")).with_suffix(".py") for name in names if name)
-    return [f for f in files if f.is_file() and f.name != "compiled.py"]
+    return source, [f for f in files if f.is_file() and f.name != "compiled.py"]

@@ -38,6 +38,7 @@ def test_the_folder_of_a_kernel_is_that_of_the_files_it_imports(tmp_path: Path, 
 
     def folder() -> Path:
         cache_folder.cache_clear()
+        compiled._source.cache_clear()
         return cache_folder(tmp_path, a)
 
     first = folder()
