@@ -64,13 +64,17 @@ def account() -> str:
 
 @dataclass
 class Act:
-    """An act that has begun. number : of its first entry. led_to : what is told of it once it has ended. touched : tables it writes."""
+    """An act that has begun. number : of its first entry. led_to : what is told of it once it has ended. touched : tables it writes.
+
+    unknown : what it has written could not be read. It stays open, and the next writer finds out.
+    """
 
     number: int
     act: str
     actor: str
     led_to: dict[str, Any] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    unknown: bool = False
 
 
 class Trail:
@@ -120,10 +124,10 @@ class Trail:
         except BaseException as error:
             begun.led_to["error"] = error.message if isinstance(error, VarlakeError) else type(error).__name__
             stopped = isinstance(error, Cancelled) or not isinstance(error, Exception)
-            with contextlib.suppress(
-                OSError, VarlakeError
-            ):  # the error matters more, and the next act settles this one
-                self.end(begun, "cancelled" if stopped else "failed")
+            if not begun.unknown:
+                # the error matters more, and the next act settles this one
+                with contextlib.suppress(OSError, VarlakeError):
+                    self.end(begun, "cancelled" if stopped else "failed")
             raise
         self.end(begun, "done")
 

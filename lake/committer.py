@@ -117,7 +117,9 @@ class Committer:
                 yield begun
             finally:
                 self._acts.remove(begun)
+                begun.unknown = True
                 begun.led_to["tables"] = self._versions(begun)
+                begun.unknown = False
 
     def _settle_acts(self) -> None:
         """Acts of a writer that was killed: the tables tell what it had committed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import multiprocessing
 import os
@@ -22,8 +23,10 @@ from lake.audit import BEGINNING, START, Trail, chained, sha256, sound
 from lake.audit_check import ActFilter, recorded_act, recorded_acts, verify_file, verify_lines, verify_trail
 from lake.cleaning import pin, unpin
 from lake.committer import Committer
+from lake.delta_log import DeltaLog
 from lake.errors import BadInput, Conflict, Damaged, NotFound
 from lake.progress import Cancelled
+from lake.schemas import TABLES
 from lake.tables import Lake
 from lake.versions import commits
 
@@ -278,6 +281,30 @@ class TestKilled:
                 assert made < call
                 return
         pytest.fail("the act has more file calls than were tried")
+
+    def test_an_act_whose_versions_cannot_be_read_stays_open_until_the_next_writer_finds_them(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unreadable(log: DeltaLog, act: int) -> list[int]:
+            raise OSError(errno.EIO, "the disk cannot be read", str(log.log))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DeltaLog, "versions_of", unreadable)
+            with (
+                Committer(lake, "test") as committer,
+                pytest.raises(OSError, match="cannot be read"),
+                committer.acting("ingest", {"what": "pnl"}, "ann") as act,
+            ):
+                committer.put("hierarchies", TABLES["hierarchies"].schema.empty_table())
+        assert lake.version("hierarchies") == 0
+        assert verify_trail(lake).holds
+        assert [a.number for a in recorded_acts(lake.trail, ActFilter(outcome="open"))] == [act.number]
+        with Committer(lake, "test"):
+            pass
+        settled, _ = recorded_act(lake.trail, act.number)
+        assert settled.outcome == "killed"
+        assert settled.tables == {"hierarchies": [0]}
+        assert verify_trail(lake).holds
 
     @pytest.mark.parametrize("tables", [0, 1, 2])
     def test_the_next_writer_finds_what_a_killed_one_had_committed(self, lake: Lake, tables: int) -> None:
