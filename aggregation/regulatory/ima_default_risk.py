@@ -53,6 +53,7 @@ from lake.arrays import Floats, Ints
 from lake.errors import counted, unknown
 from lake.landing.reference_values import RATINGS
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.store import load_scenario_set
 from scenarios.types import FactorIndex
 from valuation.books.contracts import contracts_by_id
@@ -280,7 +281,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         f"The rule takes the larger of this figure and its average over {rules.average_weeks} weeks.",
     ]
     if reasons:
-        first = ", ".join(sorted(reasons)[:_SHOWN])
+        first = first_of(sorted(reasons), _SHOWN)
         notes.append(
             f"Partial: {counted(len(reasons), 'issuer')} not in the charge, or in part, see the reason: {first}."
         )
