@@ -20,6 +20,7 @@ from lake.errors import BadInput, unknown
 from lake.landing.positions_file import UNASSIGNED
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Snapshot
+from lake.words import sentence
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
 from scenarios.store import find_scenario_set, load_stored
@@ -183,8 +184,8 @@ def _compare(
         except (NotWritten, MissingRiskFactor) as error:
             done.append(TradeCheck(p["trade"], contract.instrument_type, NOT_COMPARED, reason=str(error)))
     if not asked:
-        why = str(done[0].reason).rstrip(".")
-        raise BadInput(f"No trade of {len(done):,} can be put to ORE; the first, {done[0].trade}: {why}.")
+        why = sentence(str(done[0].reason))
+        raise BadInput(f"No trade of {len(done):,} can be put to ORE; the first, {done[0].trade}: {why}")
     left = write_portfolio(folder / "portfolio.xml", (held for held, _ in asked.values()))
     assert not left, left
     ore.write(folder)

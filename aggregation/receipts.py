@@ -22,13 +22,13 @@ from lake.canonical import canonical_json, digest
 from lake.compaction import uncompacted
 from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
+from lake.words import sentences
 from scenarios.market.corporate_actions import TABLE
 from scenarios.types import IMPORTED
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _HERE = "valued here"  # beside the sources of vectors
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
-_SHOWN = 5  # corporate actions in a note
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a receipt vouches for
 
 
@@ -203,10 +203,7 @@ def applied_actions(receipt: Mapping[str, Any]) -> list[str]:
     lines: dict[str, None] = {}
     for part in parts_of(receipt):
         if said := part.get("corporate_actions_applied"):
-            more = f" And {len(said) - _SHOWN:,} more." if len(said) > _SHOWN else ""
-            lines[
-                f"Corporate actions applied to the book of {part['positions_date']}: {' '.join(said[:_SHOWN])}{more}"
-            ] = None
+            lines[f"Corporate actions applied to the book of {part['positions_date']}: {sentences(said)}"] = None
     return list(lines)
 
 

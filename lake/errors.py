@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args
@@ -16,7 +17,11 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from lake.words import clause, in_text
+
 Model = TypeVar("Model", bound=BaseModel)
+
+MOST_ISSUES = 100  # faults of one error that a door lists
 
 # of a value that may be given as a text or as an object; no part of where a fault is
 OBJECT_TAG, TEXT_TAG = "<object>", "<text>"
@@ -47,6 +52,19 @@ class VarlakeError(Exception):
         super().__init__(message)
         self.message = message
         self.issues = tuple(issues)
+
+    def untold(self) -> list[Issue]:
+        """The faults that the message does not have: neither with their place, nor in words that are of one place alone."""
+        places = Counter(i.message for i in self.issues)
+
+        def told(issue: Issue) -> bool:
+            said = clause(issue.message)
+            if said not in self.message or places[issue.message] == 1:
+                return said in self.message
+            placed = f"{issue.pointer.strip('/')}: {said}"
+            return re.search(rf"(?<!\w){re.escape(placed)}", self.message) is not None
+
+        return [i for i in self.issues if not told(i)]
 
 
 class BadInput(VarlakeError):
@@ -200,7 +218,7 @@ class Invalid(BadInput):
 
     def __init__(self, what: str, issues: Sequence[Issue]) -> None:
         listed = "; ".join(
-            f"{i.pointer.removeprefix('/') or 'value'}: {i.message}"
+            f"{i.pointer.removeprefix('/') or 'value'}: {clause(i.message)}"
             + (f" (given {i.value})" if i.value is not None else "")
             + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")
             for i in issues
@@ -235,7 +253,7 @@ def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> Invali
 
 def _issue(fault: Mapping[str, Any], model: type[BaseModel]) -> Issue:
     place = [part for part in fault["loc"] if part not in (OBJECT_TAG, TEXT_TAG)]
-    pointer, given = "/" + "/".join(map(str, place)), str(fault["input"])[:80]
+    pointer, given = "/" + "/".join(map(str, place)), in_text(fault["input"])[:80]
     around, field = _at(model, place)
     described = field.description if field is not None and field.description else ""
     kind = fault["type"]

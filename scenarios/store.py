@@ -19,6 +19,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound, unknown
 from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
 from lake.tables import Lake, Snapshot, code_version
+from lake.words import first_of
 from scenarios.simulated.simulated_levels import SimulatedLevels
 from scenarios.types import FactorIndex, RiskFactor, Roll, ScenarioSet, ScenarioSummary
 
@@ -77,7 +78,7 @@ def validate(s: ScenarioSet) -> None:
     bad = ~(np.isfinite(levels).all(axis=1) & np.isfinite(s.base))
     if bad.any():
         names = [f.risk_factor_id for f, b in zip(s.index.factors, bad, strict=True) if b]
-        raise BadInput(f"Levels that are not finite in {len(names)} risk factors, first {', '.join(names[:5])}.")
+        raise BadInput(f"Levels that are not finite in {len(names)} risk factors, first {first_of(names)}.")
     if s.weights is not None and ((s.weights < 0).any() or abs(s.weights.sum() - 1) > 1e-9):
         raise BadInput(f"Weights must be {n} non-negative numbers with sum 1.")
 

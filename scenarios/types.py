@@ -8,7 +8,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeVar
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lake.arrays import Floats
 from lake.errors import BadInput, NotFound, counted, unknown
+from lake.words import first_of, in_text
 
 Level = TypeVar("Level", float, Floats)  # of a factor: one, or in every state
 
@@ -524,19 +525,15 @@ def days_left_out(dropped: Mapping[str, str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for day, why in sorted(dropped.items()):
         by_reason.setdefault(why, []).append(day)
-    texts = [f"{_first(days, 3)} ({why})" for why, days in by_reason.items()]
+    texts = [f"{first_of(days, 3)} ({why})" for why, days in by_reason.items()]
     n = counted(len(dropped), "day is", "days are")
-    return [f"{n} left out of the scenarios: {_first(texts, 5, '; ')}."] if dropped else []
+    return [f"{n} left out of the scenarios: {first_of(texts, between='; ')}."] if dropped else []
 
 
 def factors_left_out(excluded: Mapping[str, str]) -> list[str]:
     """A line on the risk factors that are not in the scenarios and why, as in `ScenarioSet.excluded`; none where there are none."""
     texts = [f"{factor} ({why})" for factor, why in sorted(excluded.items())]
-    return [f"Not in the scenarios: {_first(texts, 5, '; ')}."] if excluded else []
-
-
-def _first(texts: Sequence[str], n: int, comma: str = ", ") -> str:
-    return comma.join(texts[:n]) + (f" and {len(texts) - n:,} more" if len(texts) > n else "")
+    return [f"Not in the scenarios: {first_of(texts, between='; ')}."] if excluded else []
 
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -632,7 +629,7 @@ class ScenarioSet:
         if self.horizons and (n % len(self.horizons) or self.horizons[-1] != self.horizon_days):
             raise BadInput(
                 f"Expected every path to have a scenario at each of {len(self.horizons)} horizons, the last at "
-                f"{self.horizon_days} days, but received {n} scenarios at {list(self.horizons)}."
+                f"{self.horizon_days} days, but received {n} scenarios at {in_text(self.horizons)}."
             )
 
     @property

@@ -17,7 +17,7 @@ from aggregation.dimensions import DIMENSIONS
 from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
 from lake.canonical import refuse_nested
-from lake.errors import BadInput, NotReady, NotValued, VarlakeError, counted, unknown, validated
+from lake.errors import MOST_ISSUES, BadInput, NotReady, NotValued, VarlakeError, counted, unknown, validated
 from lake.progress import allowed
 from lake.tables import code_version
 from service.api.limits import RequestAllowance
@@ -212,8 +212,9 @@ def serve(desk: Desk) -> None:
 
 def _told(error: VarlakeError) -> str:
     """The error with every fault and what may stand there."""
-    faults = [f"{i.pointer}: {i.message}" for i in error.issues if i.message not in error.message]
-    return "\n".join([error.message, *faults])
+    untold = error.untold()
+    more = [f"... and {len(untold) - MOST_ISSUES:,} more"] if len(untold) > MOST_ISSUES else []
+    return "\n".join([error.message, *(f"{i.pointer}: {i.message}" for i in untold[:MOST_ISSUES]), *more])
 
 
 def _glossary() -> dict[str, Any]:

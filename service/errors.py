@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import RoutingException
 
-from lake.errors import Issue, VarlakeError, close, of_disk
+from lake.errors import MOST_ISSUES, Issue, VarlakeError, close, of_disk
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
@@ -106,14 +106,15 @@ def problem_of(error: Exception, instance: str, error_id: str) -> dict[str, Any]
     if isinstance(error, VarlakeError):
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
         kind = f"urn:varlake:problem:{name}"
+        cut = f" The first {MOST_ISSUES} are listed." if len(error.issues) > MOST_ISSUES else ""
         return problem(
             error.status,
             error.title,
-            error.message,
+            f"{error.message}{cut}",
             type=kind,
             instance=instance,
             error_id=error_id,
-            issues=error.issues,
+            issues=error.issues[:MOST_ISSUES],
         )
     _log.error("unexpected", error_id=error_id, instance=instance, kind=type(error).__name__, exc_info=error)
     detail = f"An unexpected error happened. It is in the log under the id {error_id}; give this id when you report it."

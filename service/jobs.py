@@ -26,6 +26,7 @@ from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
 from lake.errors import Busy, Conflict, NotFound, NotReady, VarlakeError
 from lake.tables import Lake
+from lake.words import clause
 from service.access.principal import LOCAL, Principal
 from service.database import Database, is_sound
 from service.encoding import to_json
@@ -314,7 +315,9 @@ class JobTable(Database):
                         self.path.with_name(self.path.name + beside).unlink(missing_ok=True)
             self.make()
         except (OSError, VarlakeError) as failed:
-            return NotReady(f"The job table {self.path} is damaged and cannot be replaced: {failed}. Mend that first.")
+            return NotReady(
+                f"The job table {self.path} is damaged and cannot be replaced: {clause(str(failed))}. Mend that first."
+            )
         return NotReady(
             f"The job table was damaged. It was set aside as {', '.join(self.set_aside())} beside {self.path}, and a new one was "
             "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."

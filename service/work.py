@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.audit import sha256
 from lake.canonical import canonical_json
-from lake.committer import Committer, new_run_id
-from lake.errors import Invalid, Issue, VarlakeError, unknown, validated
+from lake.committer import Committer, DryRun, new_run_id
+from lake.errors import MOST_ISSUES, Invalid, Issue, VarlakeError, unknown, validated
+from lake.landing.rows import write_faults
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.config import Settings
@@ -106,8 +107,8 @@ def ingest(
 ) -> dict[str, Any]:
     """Brings the files in one after the other; the report of each, as JSON has it. What was uploaded for it is removed then.
 
-    Raises what the file at fault does, and names those that are loaded already. A cancelled ingest keeps its uploads, since it
-    may only have been put back.
+    Raises what the file at fault does, and names those that are loaded already, and the file where all faults are, where they
+    are too many to list. A cancelled ingest keeps its uploads, since it may only have been put back.
     """
     kind = INGESTS[request.what]
     check_entitled(request.what, committer.lake)
@@ -124,9 +125,14 @@ def ingest(
         raise
     except BaseException as error:
         _remove(committer.lake, request.run)
-        if reports and isinstance(error, VarlakeError):
-            loaded = ", ".join(file.name for file in request.files[: len(reports)])
-            raise type(error)(f"{error.message} Loaded before it: {loaded}.", issues=error.issues) from None
+        if not isinstance(error, VarlakeError):
+            raise
+        said = error.message
+        if len(error.issues) > MOST_ISSUES and not isinstance(committer, DryRun):
+            said += f" All faults are in {write_faults(committer.lake.state / 'rejects', Path(file.name).name, error.issues)}."
+        if reports:
+            said += f" Loaded before it: {', '.join(f.name for f in request.files[: len(reports)])}."
+        error.message, error.args = said, (said,)
         raise
     _remove(committer.lake, request.run)
     return {"what": request.what, "reports": reports}

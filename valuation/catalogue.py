@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from lake.errors import BadInput, Issue, in_words, nearest, unknown
 from lake.landing.mapping import Kind
+from lake.words import clause
 from scenarios.types import IMPORTED, FactorIndex
 from valuation.instruments.commodity import (
     commodity_american_option,
@@ -203,7 +204,7 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
         value = None if fault["type"] == "missing" or not name else _shown(fault["input"])
         issues.append(Issue(name, message, value, allowed))
     listed = "; ".join(
-        f"{i.pointer or 'terms'}{'' if i.value is None else f' = {i.value}'}: {i.message}" for i in issues
+        f"{i.pointer or 'terms'}{'' if i.value is None else f' = {i.value}'}: {clause(i.message)}" for i in issues
     )
     return BadInput(f"The terms of this {instrument_type} are not valid: {listed}.", issues=issues)
 

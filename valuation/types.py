@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from lake.arrays import Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError, counted
+from lake.words import sentence
 from scenarios.types import IMPORTED, FactorIndex, RiskClass, Roll
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
     """
     told: dict[str, Counter[str]] = {}
     for reason, message, n in failures:
-        told.setdefault(reason, Counter())[f"{message.removesuffix('.')}."] += n
+        told.setdefault(reason, Counter())[sentence(message)] += n
     reasons = sorted(told, key=lambda r: (-told[r].total(), r))
     words = [
         " ".join(filter(None, (f"{told[r].total():,} {r}:", _messages(told[r]), WHAT_TO_DO.get(r))))

@@ -55,6 +55,7 @@ from lake.errors import BadInput, NotFound, VarlakeError, counted
 from lake.progress import Progress, Stopped, silent
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from scenarios.market.calendars import sessions
 from scenarios.market.corporate_actions import TABLE
 from scenarios.requests import ScenarioRequest, default_name
@@ -330,9 +331,7 @@ class _Run:
         if self.synthetic:
             notes.append("The market data is synthetic.")
         if self.held:
-            listed = sorted(self.held)
-            more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-            notes.append(f"Risk factors that keep an earlier level on some day: {', '.join(listed[:5])}{more}.")
+            notes.append(f"Risk factors that keep an earlier level on some day: {first_of(sorted(self.held))}.")
         if self.revalued and not self.supplied.has(ACTUAL, ()):
             notes.append(
                 self.supplied.why

@@ -17,6 +17,7 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Snapshot
+from lake.words import first_of
 
 Rate = Callable[[dt.date, str, str], float]  # price of a unit of a currency in another on a day
 
@@ -54,8 +55,7 @@ class ReportedVar:
                 {", ".join(f"{d}={r[d]}" for d in DIMENSION_COLUMNS if r[d] is not None) or "the total" for r in rows}
             )
             raise NotFound(
-                f"{query.source} reported no VaR of what is asked. It reported: {'; '.join(named[:5])}"
-                f"{f' and {len(named) - 5:,} more' if len(named) > 5 else ''}."
+                f"{query.source} reported no VaR of what is asked. It reported: {first_of(named, between='; ')}."
             )
 
     def named(self) -> dict[str, Any]:

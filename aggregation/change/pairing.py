@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from aggregation.book.book import Book, encode
 from aggregation.opened.inputs import Inputs
 from lake.arrays import Codes, Ints
+from lake.words import sentences
 from scenarios.types import ScenarioDetails
 from valuation.books.corporate_actions import in_terms_of
 
@@ -72,9 +73,8 @@ def actions_between(one: Inputs, two: Inputs) -> tuple[str, ...]:
     said = in_terms_of(two.snapshot, one.book.contract_ids, *days).said if days[0] < days[1] else ()
     if not said:
         return ()
-    more = f" And {len(said) - 5:,} more." if len(said) > 5 else ""
     where = "whose change of quantities stands among the trades and whose change of prices in the market"
-    return (f"Corporate actions between {days[0]} and {days[1]}, {where}: {' '.join(said[:5])}{more}",)
+    return (f"Corporate actions between {days[0]} and {days[1]}, {where}: {sentences(said)}",)
 
 
 def _recipe(scenarios: ScenarioDetails) -> Any:

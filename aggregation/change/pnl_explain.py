@@ -40,6 +40,7 @@ from lake.dates import Day
 from lake.errors import BadInput, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from scenarios.types import MissingRiskFactor, RiskClass
 from valuation.batch import without_rate
 from valuation.books.contracts import contracts_by_id
@@ -54,7 +55,6 @@ TRADES = ("new", "closed", "amended", "transferred", "failed")
 LINES = ("value_from", *PNL, "pnl", "cash", *TRADES, "value_to", "change", "unexplained")
 
 SECONDS_A_DAY = 0.12  # of a core, to read the market of a day on the way, as measured on a market of 300 risk factors
-_SHOWN = 5  # names in a note
 
 
 class PnlExplainRequest(Positions):
@@ -454,11 +454,10 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failu
         )
         notes.append(f"{counted(n, one, many)} paid.")
     if path.only_one:
-        names = f"{', '.join(path.only_one[:_SHOWN])}{f' and {len(path.only_one) - _SHOWN:,} more' * (len(path.only_one) > _SHOWN)}"
-        notes.append(f"Risk factors that only one of the dates has, see the line factors: {names}.")
+        notes.append(f"Risk factors that only one of the dates has, see the line factors: {first_of(path.only_one)}.")
     for market in (path.start, path.end):
         if market.held:
-            names = ", ".join(sorted(market.held)[:_SHOWN]) + (", ..." if len(market.held) > _SHOWN else "")
+            names = first_of(sorted(market.held))
             notes.append(f"Risk factors that keep an earlier level on {market.market_date}: {names}.")
     return tuple(notes)
 

@@ -68,6 +68,7 @@ from lake.arrays import Bools, Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, Issue, NotFound, counted, validated
 from lake.tables import Lake
+from lake.words import clause
 from scenarios.market.covariances import StoredCovariance, load_covariance
 from scenarios.store import find_scenario_set, load_scenario_set, load_stored
 from valuation.books.sensitivity_layouts import CROSS_GAMMA
@@ -494,7 +495,7 @@ def _notes_of(query: ParametricQuery, e: Exposures, figures: _Approximations) ->
                 if unknown
                 else ""
             )
-            + f". The largest: {first['kind']} to {first['factor']}, {first['reason']}. All of it is in `unused`."
+            + f". The largest: {first['kind']} to {first['factor']}, {clause(first['reason'])}. All of it is in `unused`."
         )
     if query.measure == "es" and query.gamma != "none":
         notes.append("Cornish-Fisher gives a quantile: there is none for es.")

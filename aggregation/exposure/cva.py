@@ -32,11 +32,11 @@ from aggregation.reduce.grouping import Groups, group_by
 from aggregation.session import Session
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import counted
+from lake.words import sentences
 from valuation.types import ValuationFailure
 
 Scoped = TypeVar("Scoped", bound=CvaScope)
 
-_SHOWN = 5
 CS01, OWN_CS01 = "cs01", "own_cs01"
 
 
@@ -342,7 +342,7 @@ def _status(
             states.append("partial")
         else:
             states.append(whole)
-    return states, [" ".join(list(t)[:_SHOWN]) or None for t in of]
+    return states, [sentences(t) or None for t in of]
 
 
 def _sets(opened: OpenedCva, split: SplitCva) -> pa.Table:
@@ -423,9 +423,7 @@ def notes_of_cva(opened: OpenedCva) -> tuple[str, ...]:
         lacking = sorted({pair[i] for pair in told if pair[i]})
         if lacking:
             n = sum(1 for pair in told if pair[i])
-            notes.append(
-                f"{counted(n, 'netting set has', 'netting sets have')} no {what}: {' '.join(lacking[:_SHOWN])}"
-            )
+            notes.append(f"{counted(n, 'netting set has', 'netting sets have')} no {what}: {sentences(lacking)}")
     if any(f.synthetic for f in opened.market.index.factors):
         notes.append("The market data is synthetic.")
     return tuple(notes)

@@ -47,6 +47,7 @@ from aggregation.session import Session
 from aggregation.types import DimensionName
 from lake.arrays import Floats
 from lake.dates import Day
+from lake.words import sentences
 
 CAUSES = ("ageing", "market", "credit_spreads", "agreements", "trades")
 OF_SETS = ("netting_set", "counterparty", "legal_entity")
@@ -272,7 +273,7 @@ def _row(
     causes = {c: None if none else float(parts[j, mine].sum()) for j, c in enumerate(CAUSES)}
     return {
         "status": "invalid" if none else "partial" if lacking else "complete",
-        "reason": " ".join(why[:5]) or None,
+        "reason": sentences(why) or None,
         "cva_from": None if none else math.fsum(values[0, mine]),
         **causes,
         "change": None if none else float(parts[:, mine].sum()),

@@ -40,6 +40,7 @@ from aggregation.types import EstimatorName, Label, Level, RiskQuery
 from lake.arrays import Floats
 from lake.errors import BadInput, NotFound, counted
 from lake.tables import Snapshot
+from lake.words import first_of, sentences
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.language import MAX_TEXT
@@ -213,7 +214,7 @@ def _answer(
         row: dict[str, Any] = dict(keys.slice(g, 1).to_pylist()[0]) if g >= 0 else {}
         row["netting_sets"] = len(mine)
         row["status"] = "invalid" if not len(kept) else "partial" if len(kept) < len(mine) else "complete"
-        row["reason"] = " ".join(sorted({reasons[s] for s in mine.tolist() if reasons[s]})[:5]) or None
+        row["reason"] = sentences(sorted({reasons[s] for s in mine.tolist() if reasons[s]})) or None
         row["cva"] = base if len(kept) else None
         row.update(_measured(asked, change, weights, bool(len(kept)), float(np.abs(moves.base[kept]).sum())))
         rows.append(row)
@@ -292,7 +293,7 @@ def _notes(opened: OpenedCva, query: CvaScenariosQuery, scenarios: ScenarioSet) 
     )
     if still:
         notes.append(
-            f"{counted(len(still), 'credit curve is', 'credit curves are')} not moved by any scenario: {', '.join(still[:5])}."
+            f"{counted(len(still), 'credit curve is', 'credit curves are')} not moved by any scenario: {first_of(still)}."
         )
     return notes
 

@@ -24,9 +24,8 @@ from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import counted
 from lake.landing.reference import ALONE
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from scenarios.store import load_scenario_set
-
-_SHOWN = 5  # names in a note
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ def _of_agreements(as_of: dt.date, clients: Sequence[str | None], unenforced: in
     without = len(clients) - unenforced - nobody
     if without:
         why = "The lake holds no agreement on that day." if not known else ""
-        some = _named(sorted({c for c in clients if c is not None}))
+        some = first_of(sorted({c for c in clients if c is not None}))
         notes.append(
             f"{counted(without, 'position')} without an agreement on {as_of} net with nothing; each is a netting set of its own, where it "
             f"counts: with {some}. "
@@ -260,17 +259,12 @@ def _of_collateral(
     notes = []
     if parts := [a.agreement for a, all_of_it in zip(under, whole.tolist(), strict=False) if not all_of_it]:
         notes.append(
-            f"Of {counted(len(parts), 'netting set')} ({_named(parts)}) a part of the trades is asked about; "
+            f"Of {counted(len(parts), 'netting set')} ({first_of(parts)}) a part of the trades is asked about; "
             "collateral is held against all."
         )
     if unbalanced:
         notes.append(
-            f"{counted(len(unbalanced), 'margined agreement')} ({_named(unbalanced)}) without a balance of collateral on {as_of}; "
+            f"{counted(len(unbalanced), 'margined agreement')} ({first_of(unbalanced)}) without a balance of collateral on {as_of}; "
             "none is taken as held."
         )
     return notes
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -31,6 +31,7 @@ from aggregation.types import Coverage, Positions
 from lake.arrays import Bools
 from lake.errors import BadInput, NotFound, counted
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.moves import MoveRules
 from scenarios.types import MissingRiskFactor
@@ -61,7 +62,6 @@ GRID = (
     "1W", "2W", "1M", "2M", "3M", "6M", "9M", "1Y", "18M", "2Y", "3Y", "4Y", "5Y", "7Y", "10Y", "15Y", "20Y", "25Y", "30Y",
 )  # fmt: skip
 _CALENDAR = "weekdays"  # of tenors and margin periods
-_SHOWN = 5  # names in a note
 
 
 class ExposureScope(Positions, PathScope):
@@ -435,10 +435,9 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
         notes.append(f"Cash flows within the margin period of risk {said[query.flows]}.")
     parts = [a.agreement for a, w in zip(held.sets.agreements, held.sets.whole.tolist(), strict=False) if not w]
     if parts and query.collateral:
-        more = f" and {len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else ""
         notes.append(
             f"No collateral counts for {counted(len(parts), 'netting set')} of which the filters leave a part: "
-            f"{', '.join(parts[:_SHOWN])}{more}."
+            f"{first_of(parts)}."
         )
     column = held.book.columns["instrument_type"]
     counts = np.bincount(column.codes[select(held.book, query.where)], minlength=len(column.members)).tolist()

@@ -45,10 +45,10 @@ from aggregation.types import as_model
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import BadInput, counted
 from lake.tables import Snapshot
+from lake.words import sentences
 from valuation.types import ValuationFailure
 
 OF_SETS = (NETTING_SET, "counterparty", "legal_entity")
-_SHOWN = 5
 
 
 class GivenExposure(BaseModel):
@@ -241,7 +241,7 @@ def _rows(query: BaCvaQuery, rules: BaCva, source: _Source, charged: Charged, sp
             "part": pa.array(part.tolist(), pa.string()),
             "netting_sets": np.bincount(pairs[0], minlength=n),
             "status": pa.array(status.tolist(), pa.string()),
-            "reason": pa.array([" ".join(list(r)[:_SHOWN]) or None for r in reasons], pa.string()),
+            "reason": pa.array([sentences(r) or None for r in reasons], pa.string()),
             "ead": pa.array(sums(source.ead), mask=np.bincount(group[~_unknown(source)[set_of]], minlength=n) == 0),
             "scva": pa.array(sums(scva), mask=none),
             "capital": pa.array(capital, mask=none),
@@ -373,9 +373,9 @@ def _notes(regime: Regime, query: BaCvaQuery, source: _Source, charged: Charged)
     lacking = sorted({r for r, s in zip(charged.reasons, source.shown.tolist(), strict=True) if r and s})
     if lacking:
         n = sum(1 for r, s in zip(charged.reasons, source.shown.tolist(), strict=True) if r and s)
-        notes.append(f"{counted(n, 'netting set has', 'netting sets have')} no charge: {' '.join(lacking[:_SHOWN])}")
+        notes.append(f"{counted(n, 'netting set has', 'netting sets have')} no charge: {sentences(lacking)}")
     if charged.left_out:
-        why = " ".join(f"{h.hedge}: {reason}" for h, reason in charged.left_out[:_SHOWN])
+        why = sentences(f"{h.hedge}: {reason}" for h, reason in charged.left_out)
         notes.append(f"{counted(len(charged.left_out), 'hedge does', 'hedges do')} not count. {why}")
     if query.approach == "reduced":
         notes.append("The reduced approach knows no hedges.")

@@ -29,6 +29,7 @@ from aggregation.regulatory.sa_ccr.what_if import ChangedExposures, SaCcrWhatIfQ
 from aggregation.session import Session
 from lake.arrays import Floats
 from lake.errors import counted
+from lake.words import sentences
 from valuation.types import ValuationFailure
 
 _FIGURES = ("ead", "maturity", "scva")
@@ -203,8 +204,8 @@ def _notes(before: _Before, made: ChangedExposures, sets: SetExposures, after: C
 
 
 def _lacking(reasons: Sequence[str]) -> str:
-    told = " ".join(sorted(set(reasons))[:5])
-    return f"{counted(len(reasons), 'netting set has', 'netting sets have')} no charge and no part in capital: {told}"
+    what = counted(len(reasons), "netting set has", "netting sets have")
+    return f"{what} no charge and no part in capital: {sentences(sorted(reasons))}"
 
 
 BA_CVA_WHAT_IF = Question(

@@ -30,6 +30,7 @@ from aggregation.types import Whole
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue, NotFound, counted
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.historical.period_replay import PERIODS
 from scenarios.kernels import shifts
 from scenarios.market.calendars import CALENDAR_START, MEANING
@@ -241,11 +242,11 @@ def _estimated(inputs: Inputs, rules: CorrelationRules, issuers: Issuers) -> Cor
     others = [n for n in sorted(lacking) if n not in issuers.indices]
     if late:
         about.append(
-            f"The history of {counted(len(late), 'issuer')} begins later than asked for, see moves: {_first(late)}."
+            f"The history of {counted(len(late), 'issuer')} begins later than asked for, see moves: {first_of(late, _SHOWN)}."
         )
     if others:
         told = f"{counted(len(others), 'issuer')} without a history take the correlations of the others, see no_history"
-        about.append(f"{told}: {_first(others)}.")
+        about.append(f"{told}: {first_of(others, _SHOWN)}.")
     return Correlations(
         fit.common,
         fit.own_sector,
@@ -288,10 +289,6 @@ def _late(history: MarketHistory, columns: Mapping[str, int], asked: dt.date) ->
     """Issuers whose history begins later than it was asked for."""
     begins = {n: history.dates[int(np.argmax(np.isfinite(history.levels[:, c])))].item() for n, c in columns.items()}
     return [n for n, day in begins.items() if day > asked + _LATE]
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
 
 
 class _Fit(NamedTuple):
@@ -450,9 +447,8 @@ def _too_short(
 ) -> BadInput:
     whole = len(issuers.sectors)
     enough = whole - len(lacking)
-    first = "; ".join(
-        f"{n}: {why}" for n, why in sorted(lacking.items(), key=lambda x: (x[1] in (_INDEX, _NO_FACTOR), x[0]))[:_SHOWN]
-    )
+    told = sorted(lacking.items(), key=lambda x: (x[1] in (_INDEX, _NO_FACTOR), x[0]))
+    first = first_of((f"{n}: {why}" for n, why in told), _SHOWN, "; ")
     return BadInput(
         f"The correlations of defaults cannot be estimated: {enough} of {counted(whole, 'issuer')} "
         f"{'has' if enough == 1 else 'have'} enough history in the {counted(rules.correlation_years, 'year')} to {market_date}, and two of "

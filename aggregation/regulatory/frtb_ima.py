@@ -55,6 +55,7 @@ from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.arrays import Floats
 from lake.errors import counted
 from lake.progress import allowance
+from lake.words import first_of
 from scenarios.types import RiskClass
 
 _ESTIMATOR = "order_statistic"
@@ -451,7 +452,7 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
         )
     open_ones = sorted(f for f, h in made.horizons.items() if not h.classified)
     if open_ones:
-        first = ", ".join(open_ones[:_SHOWN]) + (" and more" if len(open_ones) > _SHOWN else "")
+        first = first_of(open_ones, _SHOWN)
         has = "is not classified and has" if len(open_ones) == 1 else "are not classified and have"
         notes.append(f"{counted(len(open_ones), 'risk factor')} {has} the longest horizon of its kind: {first}.")
     fc, rc = (float(figures.adjusted[k, ALL][-1]) for k in ("full_current", "reduced_current"))
@@ -470,7 +471,7 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
     if lacking:
         notes.append(
             f"SES is partial: {counted(len(lacking), 'unit')} of non-modellable factors have no move in the stress period and no figure, "
-            f"{', '.join(lacking[:_SHOWN])}{' and more' if len(lacking) > _SHOWN else ''}; the rule asks for the maximum loss there."
+            f"{first_of(lacking, _SHOWN)}; the rule asks for the maximum loss there."
         )
     whole = int(selection.counts[-1, 0])
     fewer = min((int(s.counts[-1, 0]) for s in reduced.selections.values()), default=whole)

@@ -65,13 +65,13 @@ from aggregation.types import RiskQuery
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput, counted
+from lake.words import first_of
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
 from valuation.types import ValuationSet
 
 DRC, RRAO = "drc", "rrao"
 MOST_STANDALONE = 500  # rows whose capital alone is shown
-_SHOWN = 5  # names in a note
 _BOOK = ("as_of", "positions_date", "market_date", "branch", "as_known", "by", "where", "currency")
 
 
@@ -444,22 +444,18 @@ def _notes(
     default = made.default
     if lacking:
         ids = of.selection.inputs.book.contract_ids
-        some = list(lacking.items())[:_SHOWN]
-        first = "; ".join(f"{of.contracts.kinds[p]} {ids[p].as_py()[:12]} ({why})" for p, why in some)
-        more = f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else ""
+        each = (f"{of.contracts.kinds[p]} {ids[p].as_py()[:12]} ({why})" for p, why in lacking.items())
+        first = first_of(each, between="; ")
         has = "position is of a contract" if coverage.in_part == 1 else "positions are of contracts"
         notes.append(
-            f"Partial: {coverage.in_part:,} {has} with an amount that is not known, and is not in the capital: {first}{more}."
+            f"Partial: {coverage.in_part:,} {has} with an amount that is not known, and is not in the capital: {first}."
         )
     if default.unrated:
-        notes.append(
-            f"Obligors without a classification are unrated {p.drc.buckets[0]}s: {', '.join(default.unrated[:_SHOWN])}"
-            + (f" and {len(default.unrated) - _SHOWN:,} more." if len(default.unrated) > _SHOWN else ".")
-        )
+        notes.append(f"Obligors without a classification are unrated {p.drc.buckets[0]}s: {first_of(default.unrated)}.")
     if default.indices:
         notes.append(
             f"Default risk of indices is that of one obligor each, since the lake has no constituents to look through to (MAR22.5): "
-            f"{', '.join(default.indices[:_SHOWN])}."
+            f"{first_of(default.indices)}."
         )
     if p.instruments.with_credit_options:
         notes.append(
@@ -472,8 +468,7 @@ def _notes(
 
 
 def _first(told: Mapping[str, str]) -> str:
-    shown = [f"{name} ({why})" for name, why in sorted(told.items())[:_SHOWN]]
-    return "; ".join(shown) + (f" and {len(told) - _SHOWN:,} more" if len(told) > _SHOWN else "")
+    return first_of((f"{name} ({why})" for name, why in sorted(told.items())), between="; ")
 
 
 FRTB_SA = Question(

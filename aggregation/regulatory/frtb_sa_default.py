@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from valuation.instruments.rates.coupons import FACE
 RANKS = ("covered", "senior", "non_senior", "equity")  # most senior first
 _SENIOR, _EQUITY = RANKS.index("senior"), RANKS.index("equity")
 _NOT_RATED, _INDEX = "NR", ("index", "credit_index")
+_SHARE = "EQ:"  # how the market data begins the name of a share
+
+Named = TypeVar("Named")
 
 
 class UnitDefault(NamedTuple):
@@ -59,7 +62,7 @@ def unit_default(
         lost = loss_at_default(kind, terms, claim, value, 1.0, as_of, index, base)
         long = claim in ("share_forward", "share_future")
         return UnitDefault(obligor, _EQUITY, (max(lost, 0.0) if long else lost) * drc.lgd["equity"], years)
-    classified = found.get(obligor)
+    classified = of_issuer(found, obligor)
     rank = _SENIOR
     if classified is not None:
         rank = RANKS.index("covered" if classified.covered else classified.seniority or "senior")
@@ -76,10 +79,21 @@ def refuse_unknown(kind: str, terms: Any, claim: Claim) -> None:
         raise NoAmount("the name has defaulted: what is left is certain")
 
 
+def issuer_name(name: str) -> str:
+    """What an issuer is called: a share EQ:JPM is of JPM, as are the bonds and swaps whose curve or spread is called so."""
+    return name.removeprefix(_SHARE)
+
+
+def of_issuer(found: Mapping[str, Named], issuer: str) -> Named | None:
+    """What is known of an issuer by its own name, or else by that of its share."""
+    return found.get(issuer, found.get(f"{_SHARE}{issuer}"))
+
+
 def obligor_of(claim: Claim, terms: Any) -> str:
-    """Whose default it is: of a share or an index itself, else the credit curve, the spread, or for a government's bond its currency."""
+    """Whose default it is: the issuer of a share, an index itself, else the credit curve, the spread, or for a government's bond its
+    currency."""
     if claim.startswith("share") or claim == "unknown":
-        return str(terms.underlying)
+        return issuer_name(str(terms.underlying))
     return str(getattr(terms, "credit_curve", None) or getattr(terms, "credit_spread", None) or terms.currency)
 
 
@@ -209,7 +223,8 @@ def default_risk(
     gross = np.zeros((n, 2, ranks))
     np.add.at(gross, (obligor[contract], side, rank[contract]), np.abs(of_position)) if n else None
     net = net_amounts(gross[:, 0], gross[:, 1])
-    bucket, weight, ratings = _weights(names, found, drc)
+    classified = {name: of_issuer(found, name) for name in names}
+    bucket, weight, ratings = _weights(classified, drc)
     made = default_charge(net, weight, bucket, len(drc.buckets))
     slope = made.slope[obligor[contract], side, rank[contract]] if n else np.zeros(len(contract))
     return DefaultRisk(
@@ -218,16 +233,15 @@ def default_risk(
         _obligors(names, gross, net.long, net.short, made, bucket, weight, ratings, drc),
         _buckets(net.long, net.short, made, bucket, drc),
         {p: why for p, why in lacking.items() if keep[book.starts[p] : book.starts[p + 1]].any()},
-        tuple(name for name in names if name not in found),
-        tuple(name for name in names if name in found and found[name].kind in _INDEX),
+        tuple(name for name, c in classified.items() if c is None),
+        tuple(name for name, c in classified.items() if c is not None and c.kind in _INDEX),
     )
 
 
-def _weights(names: Sequence[str], found: Mapping[str, Classification], drc: Drc) -> tuple[Ints, Floats, list[str]]:
+def _weights(found: Mapping[str, Classification | None], drc: Drc) -> tuple[Ints, Floats, list[str]]:
     """Bucket and risk weight of each obligor, and the rating; one without a classification is an unrated corporate."""
     buckets, weights, ratings = [], [], []
-    for name in names:
-        classified = found.get(name)
+    for classified in found.values():
         rating = (classified.rating if classified else None) or _NOT_RATED
         rating = rating if rating in drc.weights else _NOT_RATED
         sector = (classified.sector if classified else None) or (

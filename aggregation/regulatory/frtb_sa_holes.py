@@ -21,8 +21,7 @@ from scenarios.types import ScenarioSet
 
 @dataclass(frozen=True)
 class CapitalCoverage(Coverage):
-    """in_part : of the covered positions, those with an amount that is not known, see `FrtbSaCapital.lacking`:
-    their capital is not whole."""
+    """in_part : of the covered positions, those with an amount that is not known: they are not in the capital, or not wholly."""
 
     in_part: int = 0
 

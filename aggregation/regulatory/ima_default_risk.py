@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 from scipy import stats
 
@@ -33,7 +32,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.price import SECONDS_A_ROW, history_seconds, size_of
 from aggregation.question import Question
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_groups, total_coverage
+from aggregation.reduce.coverage import lacking_notes, show_groups, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regimes.ima_parameters import DefaultRiskRules, ima_parameters
 from aggregation.regimes.regimes import RegimeName, regime_of
@@ -45,14 +44,23 @@ from aggregation.regulatory.default_correlations import (
     correlations_of,
     names_that_may_default,
 )
-from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
+from aggregation.regulatory.frtb_sa_default import (
+    NoAmount,
+    issuer_name,
+    loss_at_default,
+    obligor_of,
+    of_issuer,
+    refuse_unknown,
+)
+from aggregation.regulatory.frtb_sa_holes import CapitalCoverage, coverage_in_part
 from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
 from aggregation.session import Session
-from aggregation.types import Coverage, Scope, Whole
+from aggregation.types import Scope, Whole
 from lake.arrays import Floats, Ints
-from lake.errors import counted, unknown
+from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.reference_values import RATINGS
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.store import load_scenario_set
 from scenarios.types import FactorIndex
 from valuation.books.contracts import contracts_by_id
@@ -62,6 +70,7 @@ _AROUND = 0.1  # share of the tail on either side of the VaR that contributions 
 _SECONDS_A_DRAW = 1.2e-8  # of a normal, drawn and compared
 _SHOWN = 3
 _NOT_LOOKED_THROUGH = "an index has many issuers, and is not looked through"
+_NO_PD = "no probability of default: neither in the counterparty table nor in pds or pd_by_rating"
 
 _READ_LEVELS = ("inflation_bond",)  # what is owed of them goes by a level of the market
 _NO_MARKET = (FactorIndex.of(()), np.zeros(0))
@@ -97,11 +106,10 @@ class DrcImaQuery(CorrelationRules, Scope):
 
 @dataclass(frozen=True)
 class DrcIma(Answer):
-    """rows : a row a group: the `by` columns, coverage, jump_to_default (what is lost if all issuers defaulted) and
-    contribution to the charge, which
-    add up to it. charge : VaR at the regime's level of a year's losses, in the reporting currency. low, high : its 95%
-    sampling interval, by order
-    statistics. issuers : a row an issuer: sector, pd, jump_to_default, contribution, or the reason why it is not in the charge; and the
+    """rows : a row a group: the `by` columns, coverage, jump_to_default (what is lost if all issuers defaulted) and contribution to the
+    charge, which add up to it; `in_part` counts the covered positions that are not in it, whose issuers have a reason. charge : VaR at the
+    regime's level of a year's losses, in the reporting currency. low, high : its 95% sampling interval, by order statistics.
+    issuers : a row an issuer: sector, pd, jump_to_default, contribution, or the reason why it is not in the charge; and the
     risk factor (history) with its moves that correlations are estimated from, or why there is none (no_history). correlations : a row
     for the common factor and one for that of a sector: the correlation, its standard error, and the pairs, moves and days behind it."""
 
@@ -113,7 +121,7 @@ class DrcIma(Answer):
     high: float
     issuers: pa.Table
     correlations: pa.Table
-    coverage: Coverage
+    coverage: CapitalCoverage
     status: str
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
@@ -153,9 +161,11 @@ def unit_loss(
 
 @dataclass(frozen=True)
 class _Reference:
-    """What is known of issuers."""
+    """What is known of issuers. pds, lgds : as given, by the names of issuers."""
 
     query: DrcImaQuery
+    pds: Mapping[str, float]
+    lgds: Mapping[str, float]
     rules: DefaultRiskRules
     claims: Mapping[str, Claim]
     snapshot: Snapshot
@@ -167,23 +177,23 @@ class _Reference:
 
     def is_index(self, issuer: str) -> bool:
         """Whether the name is that of an index of shares or names."""
-        found = self.classifications.get(issuer)
+        found = of_issuer(self.classifications, issuer)
         return issuer.startswith("IDX:") or (found is not None and found.kind in ("index", "credit_index"))
 
     def lgd(self, issuer: str) -> float | None:
         found = self.counterparty(issuer)
-        return self.query.lgds.get(issuer, None if found is None else found.lgd)
+        return self.lgds.get(issuer, None if found is None else found.lgd)
 
     def pd(self, issuer: str) -> float | None:
         """With the floor of the regime; None where it is not known."""
-        found, classified = self.counterparty(issuer), self.classifications.get(issuer)
-        own = self.query.pds.get(issuer, None if found is None else found.pd)
+        found, classified = self.counterparty(issuer), of_issuer(self.classifications, issuer)
+        own = self.pds.get(issuer, None if found is None else found.pd)
         if own is None and classified is not None and classified.rating is not None:
             own = self.query.pd_by_rating.get(classified.rating)
         return None if own is None else max(own, self.rules.pd_floor)
 
     def sector(self, issuer: str) -> str:
-        found, classified = self.counterparty(issuer), self.classifications.get(issuer)
+        found, classified = self.counterparty(issuer), of_issuer(self.classifications, issuer)
         # a counterparty may have the curve of another name, whose sector is the name's own
         return (classified.sector if classified else None) or (found.sector if found else None) or "other"
 
@@ -192,6 +202,16 @@ def _by_issuer(found: Mapping[str, Counterparty]) -> dict[str, Counterparty]:
     """Counterparties by their name and by their credit curve; of several with one curve the first by name."""
     named = {c.credit_curve: c for _, c in sorted(found.items(), reverse=True) if c.credit_curve}
     return {**named, **found}
+
+
+def _given(query: DrcImaQuery, what: str) -> dict[str, float]:
+    """What is given of issuers, by their names; raises `BadInput` where one stands under two names with two values."""
+    found: dict[str, float] = {}
+    for name, value in getattr(query, what).items():
+        if found.setdefault(issuer_name(name), value) != value:
+            message = f"{issuer_name(name)} and {name} are one issuer; give {what} of it once."
+            raise BadInput(message, issues=(Issue(f"/{what}", message, name),))
+    return found
 
 
 def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
@@ -203,6 +223,8 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     snapshot = session.lake.snapshot()
     known = _Reference(
         query,
+        _given(query, "pds"),
+        _given(query, "lgds"),
         rules,
         regime.section(SECTION, FrtbSa).drc.instruments,
         snapshot,
@@ -210,19 +232,21 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         classifications_of(snapshot, query.as_of),
     )
     show_groups(selection, query, ("jump_to_default", "contribution"))
-    names, contract_issuer, unit, reasons, idle = _units(inputs, selection, known)
+    names, contract_issuer, unit, lacking, idle = _units(inputs, selection, known)
     _refuse_unknown_names(session, query, known, names)
     position = _positions(selection, contract_issuer, unit)
     issuer = np.where(selection.groups.group >= 0, np.repeat(contract_issuer, np.diff(inputs.book.starts)), -1).astype(
         np.int32
     )
     amounts = group_sums(position, issuer, len(names))
-    indices = frozenset(n for n, r in reasons.items() if r == _NOT_LOOKED_THROUGH)
     pds = [known.pd(n) for n in names]
     counted_in = np.array([p is not None for p in pds], np.bool_)
-    for name, pd in zip(names, pds, strict=True):
-        if pd is None:
-            reasons[name] = "no probability of default: neither in the counterparty table nor in pds or pd_by_rating"
+    indices = frozenset(names[contract_issuer[p]] for p, why in lacking.items() if why == _NOT_LOOKED_THROUGH)
+    without = np.flatnonzero((contract_issuer >= 0) & ~np.append(counted_in, True)[contract_issuer])
+    lacking |= dict.fromkeys(without.tolist(), _NO_PD)
+    reasons: dict[str, str] = {}
+    for place, why in sorted(lacking.items()):
+        reasons.setdefault(names[contract_issuer[place]], why)
     sectors = sorted({known.sector(n) for n in names})
     drawn = np.flatnonzero(counted_in)
     issuers_drawn = {names[i]: known.sector(names[i]) for i in drawn.tolist()}
@@ -243,10 +267,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     groups = selection.groups
     n = groups.n if query.by else 1
     group = groups.group if query.by else np.where(groups.group >= 0, 0, -1).astype(np.int32)
-    left_out = np.array([n in reasons for n in names], np.bool_)
-    covered = _held_by_all(
-        coverage_columns(selection), groups.group[(issuer >= 0) & np.append(left_out, False)[issuer]]
-    )
+    covered = coverage_in_part(selection, lacking)
     rows = pa.table(
         {
             **{name: groups.keys[name] for name in query.by},
@@ -269,8 +290,8 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
             "no_history": pa.array([together.lacking.get(i) for i in names], pa.string()),
         }
     )
-    coverage = total_coverage(covered)
-    whole = not reasons and not together.short and coverage.status in ("complete", "with substitutes")
+    coverage = CapitalCoverage(**vars(total_coverage(covered)), in_part=covered["in_part"][-1].as_py())
+    whole = not together.short and coverage.status in ("complete", "with substitutes")
     notes = [
         f"By {regime.title} ({regime.label}).",
         *regime.notes(query.as_of),
@@ -280,9 +301,10 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         f"The rule takes the larger of this figure and its average over {rules.average_weeks} weeks.",
     ]
     if reasons:
-        first = ", ".join(sorted(reasons)[:_SHOWN])
+        first = first_of(sorted(reasons), _SHOWN)
         notes.append(
-            f"Partial: {counted(len(reasons), 'issuer')} not in the charge, or in part, see the reason: {first}."
+            f"Partial: {counted(coverage.in_part, 'position')} of {counted(len(reasons), 'issuer')} not in the charge, see the reason: "
+            f"{first}."
         )
     if idle:
         notes.append(f"{counted(idle, 'contract')} of the selection bear no issuer's default.")
@@ -310,29 +332,19 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
 def _refuse_unknown_names(session: Session, query: DrcImaQuery, known: _Reference, names: Sequence[str]) -> None:
     """Raises `BadInput` for an issuer that neither the selection nor the lake has, and for a rating that there is not."""
     issuers = {*names, *known.counterparties, *known.classifications, *names_that_may_default(session)}
+    known_as = {issuer_name(n) for n in issuers}
     for what in ("pds", "lgds"):
-        for name in sorted(getattr(query, what).keys() - issuers):
+        for name in sorted(n for n in getattr(query, what) if issuer_name(n) not in known_as):
             raise unknown("issuer", name, issuers, pointer=f"/{what}")
     for rating in sorted(query.pd_by_rating.keys() - {*RATINGS}):
         raise unknown("rating", rating, RATINGS, pointer="/pd_by_rating")
 
 
-def _held_by_all(covered: Mapping[str, pa.Array], left_out: Ints) -> dict[str, pa.Array]:
-    """Coverage by group, the total last, that is partial too where an issuer is not in the charge; left_out : groups of its positions."""
-    n = len(covered["status"])
-    some = np.zeros(n, np.bool_)
-    some[left_out] = True
-    some[-1] = len(left_out) > 0
-    valid = pc.not_equal(covered["status"], "invalid")
-    return {**covered, "status": pc.if_else(pc.and_(pa.array(some), valid), "partial", covered["status"])}
-
-
 def _units(
     inputs: Inputs, selection: Selection, known: _Reference
-) -> tuple[list[str], Ints, Floats, dict[str, str], int]:
-    """Issuers by name; of each contract of the book the number of its issuer, -1 for none, and what a unit loses; why
-    issuers are not whole; and how
-    many contracts held bear no issuer's default."""
+) -> tuple[list[str], Ints, Floats, dict[int, str], int]:
+    """Issuers by name; of each contract of the book the number of its issuer, -1 for none, and what a unit loses; by contract why that is
+    not known; and how many contracts held bear no issuer's default."""
     book, row = inputs.book, inputs.alignment.row
     held = np.add.reduceat((selection.groups.group >= 0).astype(np.int64), book.starts[:-1]) > 0
     there = np.flatnonzero(held & (row >= 0))
@@ -360,14 +372,11 @@ def _units(
     number = {n: i for i, n in enumerate(names)}
     issuer_code: Ints = np.full(len(row), -1, np.int64)
     amount: Floats = np.zeros(len(row))
-    reasons: dict[str, str] = {}
-    for place, u in sorted(units.items()):
-        if u.issuer is None:
-            continue
-        issuer_code[place], amount[place] = number[u.issuer], u.amount
-        if u.reason is not None:
-            reasons.setdefault(u.issuer, u.reason)
-    return names, issuer_code, amount, reasons, sum(u.issuer is None for u in units.values())
+    for place, u in units.items():
+        if u.issuer is not None:
+            issuer_code[place], amount[place] = number[u.issuer], u.amount
+    lacking = {place: u.reason for place, u in sorted(units.items()) if u.issuer is not None and u.reason is not None}
+    return names, issuer_code, amount, lacking, sum(u.issuer is None for u in units.values())
 
 
 def _positions(selection: Selection, issuer: Ints, unit: Floats) -> Floats:

@@ -29,6 +29,7 @@ from aggregation.session import Session
 from aggregation.types import DimensionName, Whole
 from lake.dates import Day
 from lake.errors import counted
+from lake.words import sentence
 
 INTERNAL, SURCHARGED, STANDARDISED, UNDECIDED = (
     "internal model",
@@ -188,7 +189,7 @@ def _without_figures(tested: BacktestResult) -> tuple[str, ...]:
     if not lacking:
         return ()
     n = f"{len(lacking):,} of {counted(len(days), 'day')}"
-    return (f"On {n} VaR or P&L is not whole, first on {lacking[0]['day']}: {lacking[0]['remark']}.",)
+    return (f"On {n} VaR or P&L is not whole, first on {lacking[0]['day']}: {sentence(lacking[0]['remark'])}",)
 
 
 def _told(regime: Regime, day: Any) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from aggregation.regulatory.ima_query import rules_of
 from aggregation.session import Session
 from aggregation.types import Filter
 from lake.errors import BadInput, NotValued, VarlakeError, counted
+from lake.words import first_of
 
 _BOOK = ("as_of", "positions_date", "market_date", "branch", "as_known", "currency", "regime")
 _SHOWN = 3
@@ -102,7 +103,7 @@ def with_tests(session: Session, query: ImaCapitalQuery) -> tuple[ImaCapitalQuer
                 "is that of frtb-sa. Or give zones."
             )
         if open_ones:
-            first = ", ".join(open_ones[:_SHOWN]) + (" and more" if len(open_ones) > _SHOWN else "")
+            first = first_of(open_ones, _SHOWN)
             notes.append(
                 f"{counted(len(open_ones), 'desk')} cannot be decided yet, see desk-eligibility, and counted as on the {INTERNAL}: {first}."
             )

@@ -40,8 +40,7 @@ from aggregation.regulatory.sa_cva_charge import ClassCapital, Factor, Kind, Ris
 from aggregation.session import Session
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, Issue, counted
-
-_SHOWN = 5
+from lake.words import sentences
 
 
 class GivenSensitivity(BaseModel):
@@ -164,7 +163,7 @@ def _given(rules: SaCva, query: SaCvaQuery, known: ReferenceData[Counterparty]) 
             continue
         found.append((factor, s.amount, 0.0) if s.of == "cva" else (factor, 0.0, s.amount))
     if issues:
-        told = "; ".join(f"row {i.pointer.rpartition('/')[2]}: {i.message}" for i in issues[:_SHOWN])
+        told = sentences(f"row {i.pointer.rpartition('/')[2]}: {i.message}" for i in issues)
         raise BadInput(
             f"{counted(len(issues), 'sensitivity has', 'sensitivities have')} no place: {told}", issues=issues
         )
@@ -233,9 +232,7 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
     told = sorted({c for c, _ in opened.reasons() if c})
     if told:
         n = sum(1 for c, _ in opened.reasons() if c)
-        notes.append(
-            f"{counted(n, 'netting set has', 'netting sets have')} no CVA and no capital: {' '.join(told[:_SHOWN])}"
-        )
+        notes.append(f"{counted(n, 'netting set has', 'netting sets have')} no CVA and no capital: {sentences(told)}")
     assert n_kept + len(sets) == len(place)
     return _Own(factors, of_group[: groups.n + rest], pa.table(keys), opened, tuple(notes))
 

@@ -29,6 +29,7 @@ from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import counted
+from lake.words import first_of
 from scenarios.types import SHARES, YIELDS, RiskFactor, tenor_years
 from valuation.market.path_model import PathModel
 
@@ -36,7 +37,6 @@ _RELATIVE = 0.01  # of prices, exchange rates and volatilities
 _SPREADS = ("credit_spread", "credit_yield", "cds_spread", "hazard_rate")
 _VOLATILITIES = ("implied_vol", "normal_vol", "normal_price_vol")
 _OTHER = {"equity": "11", "reference_spread": "15", "commodity": "11"}
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,8 @@ def _fill(session: Session, opened: OpenedCva, rules: SaCva, folder: Path) -> No
         "Sensitivities to the market are by the book valued again on paths of the bumped market, with the same draws."
     ]
     if unclassified:
-        names = ", ".join(unclassified[:_SHOWN])
         notes.append(
-            f"{counted(len(unclassified), 'risk factor')} without a classification ({names}) stand in the bucket of "
+            f"{counted(len(unclassified), 'risk factor')} without a classification ({first_of(unclassified)}) stand in the bucket of "
             f"others; bring them in with "
             "`varlake ingest classifications`."
         )

@@ -44,6 +44,7 @@ from lake.canonical import digest
 from lake.errors import BadInput, counted
 from lake.progress import allowance
 from lake.tables import Lake
+from lake.words import first_of
 from scenarios.types import RiskClass, ScenarioDetails
 from valuation.books.contracts import contract_notes, on_ending_calendars
 
@@ -314,9 +315,7 @@ def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -
         if of.measure.of_tail and of.measure.tail_weights is not None:
             tail |= of.tail_weights(pnl, inputs.weights)[0] != 0
     days = [d for d, t in zip(scenario_labels(inputs), tail, strict=True) if t and d in closed]
-    listed = "; ".join(f"{d} ({closed[d]})" for d in days[:5]) + (
-        f" and {len(days) - 5:,} more" if len(days) > 5 else ""
-    )
+    listed = first_of((f"{d} ({closed[d]})" for d in days), between="; ")
     tailed = counted(int(tail.sum()), "scenario")
     has = "has" if len(days) == 1 else "have"
     return [f"{len(days)} of the {tailed} in the tail of the total {has}{_STANDING}{listed}."] if days else []
@@ -445,8 +444,7 @@ def basis_notes(query: Scope, selection: Selection, total: Coverage, invalid: in
     ):
         factors = sorted(special)
         if factors:
-            more = f" and {len(factors) - 5:,} more" if len(factors) > 5 else ""
-            notes.append(f"Risk factors that {what}: {', '.join(factors[:5])}{more}.")
+            notes.append(f"Risk factors that {what}: {first_of(factors)}.")
     shocked = inputs.valuation_set.shocked_classes
     if len(shocked) < len(RiskClass):
         notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")

@@ -45,6 +45,7 @@ from lake.dates import Day
 from lake.errors import BadInput, VarlakeError, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
@@ -63,8 +64,6 @@ from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationF
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-_SHOWN = 5  # names in a note
 
 
 class RollRequest(Positions):
@@ -420,9 +419,7 @@ def _unrolled(request: RollRequest, start: _Start, days: Sequence[dt.date]) -> d
 
 
 def _names(names: set[str]) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
-    return f"{', '.join(listed[:_SHOWN])}{more}"
+    return first_of(sorted(names))
 
 
 def _notes(

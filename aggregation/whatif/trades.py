@@ -15,6 +15,7 @@ from aggregation.book.changes import ADDED
 from lake.errors import BadInput, Issue
 from lake.landing.positions import check_positions
 from lake.landing.positions_file import PositionsFile, positions_rows
+from lake.words import clause, first_of
 from valuation.books.positions import contract_row
 from valuation.catalogue import all_term_fields
 
@@ -73,7 +74,9 @@ def _checked(file: PositionsFile, day: dt.date, name: str) -> tuple[pa.Table, pa
     checked = check_positions(replace(file, columns=columns, cells=columns), contract_row, REQUIRED)
     if checked.rejections.num_rows:
         faults = checked.rejections.to_pylist()
-        listed = "; ".join(f"row {f['row'] - 1}, {f['column'] or 'line'}: {f['reason']}" for f in faults[:_SHOWN])
+        listed = first_of(
+            (f"row {f['row'] - 1}, {f['column'] or 'line'}: {clause(f['reason'])}" for f in faults), _SHOWN, "; "
+        )
         issues = [Issue(f"{name}/{f['row'] - 2}/{f['column']}", f["reason"], f["value"]) for f in faults]
         raise BadInput(f"The trades in {name} are not usable: {listed}.", issues=issues)
     return checked.positions.select(ADDED.names).cast(ADDED), checked.contracts

@@ -20,7 +20,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.landing.mapping import REJECT, FileMapping, Kind, Mapped, canonical
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.rows import MOST_ISSUES, NO_NAME, is_no_name, listed, refuse_columns
+from lake.landing.rows import NO_NAME, is_no_name, refuse, refuse_columns
 from lake.landing.sheet import read_sheet
 from lake.landing.suggest import DIMENSION_HEADERS, SHOWN_ROWS, Known, Suggestion, leave_out, shown, suggest_columns
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
@@ -138,7 +138,7 @@ def _read(path: Path, mapping: FileMapping | None) -> tuple[list[Row], tuple[str
         rows.append(row)
     if issues:
         issues.sort(key=lambda i: int(i.pointer.removeprefix("row ").partition(",")[0]))
-        raise BadInput(f"{path.name} was not loaded: {listed(issues)}.", issues=issues[:MOST_ISSUES])
+        refuse(path.name, issues)
     if not rows:
         raise BadInput(f"{path.name} has a header and no rows.")
     inexact = [(f"row {numbers[i]}", cells["pnl"][i], cells["number"][i]) for i in rounded(text["pnl"], pnl).tolist()]

@@ -22,13 +22,13 @@ from lake.errors import BadInput, Issue, counted, nearest, unknown
 from lake.landing.mapping import REJECT, FileMapping, Kind, Mapped, canonical
 from lake.landing.numbers import doubles
 from lake.landing.reference_values import CURRENCIES
-from lake.landing.rows import MOST_ISSUES, NO_NAME, is_no_name, listed, refuse_columns
+from lake.landing.rows import NO_NAME, is_no_name, refuse_columns, refuse_whole
 from lake.landing.sheet import read_sheet
 from lake.schemas import TABLES
 from lake.tables import Lake
+from lake.words import first_of
 
 Row = dict[str, Any]
-_SHOWN = 5
 _LISTS = ";"  # between the members of a list in one cell
 _FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 _SAID: Mapping[str, str] = {
@@ -98,12 +98,7 @@ class LandedRows:
 
     def raise_any(self) -> None:
         """Raises `BadInput` with every fault found so far, in the order of the rows, if any."""
-        if self.issues:
-            issues = [i for _, i in sorted(self.issues, key=lambda pair: pair[0])]
-            raise BadInput(
-                f"{self.path.name} has {counted(len(issues), 'fault')}; nothing of it is loaded. {listed(issues, values=True)}.",
-                issues=issues[:MOST_ISSUES],
-            )
+        refuse_whole(self.path.name, [i for _, i in sorted(self.issues, key=lambda pair: pair[0])])
 
 
 def read_landed(path: Path, what: str, fields: Mapping[str, LandedField], mapping: FileMapping | None) -> LandedRows:
@@ -316,8 +311,7 @@ def unknown_counterparties(rows: Iterable[Row], lake: Lake) -> tuple[str, ...]:
 
 def of_the_file(names: Sequence[str], what: str) -> str:
     """How many of what a file names, and the first of the names."""
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{counted(len(names), what)} of the file ({', '.join(names[:_SHOWN])}{more})"
+    return f"{counted(len(names), what)} of the file ({first_of(names)})"
 
 
 def _check_overlaps(landed: LandedRows, kind: EffectiveFile) -> None:

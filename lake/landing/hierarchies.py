@@ -18,17 +18,17 @@ from typing import Any
 import pyarrow as pa
 
 from lake.committer import Committer
-from lake.errors import BadInput, Issue, counted, unknown
+from lake.errors import BadInput, Issue, unknown
 from lake.landing.mapping import FileMapping, canonical
-from lake.landing.rows import NO_NAME, cell_place, is_no_name
+from lake.landing.rows import NO_NAME, cell_place, is_no_name, refuse_whole
 from lake.landing.sheet import read_sheet
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES, UNASSIGNED
+from lake.words import first_of
 
 ATTRIBUTE = "attribute."
 COLUMNS = tuple(c.name for c in HIERARCHIES.columns)
 _MAY_BE_EMPTY = ("effective_to",)
 _LEVEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_LISTED = 100
 
 Row = dict[str, Any]
 
@@ -50,11 +50,10 @@ class HierarchiesReport:
 
 
 class _HierarchyFaults:
-    """Everything wrong with the file; the first hundred are listed."""
+    """Everything wrong with the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.count = 0
         self.issues: list[Issue] = []
         self.own: Mapping[str, str] = {}  # the file's names of our columns
         self._told: set[tuple[int, str]] = set()
@@ -64,9 +63,7 @@ class _HierarchyFaults:
         column = self.own.get(column, column)
         if (line, column) in self._told:
             return
-        self.count += 1
-        if len(self.issues) < _LISTED:
-            self.issues.append(Issue(cell_place(self.path, line, column), message, value))
+        self.issues.append(Issue(cell_place(self.path, line, column), message, value))
 
     def unread(self, line: int, column: str, message: str, value: str | None) -> None:
         """A fault of a cell that the mapping could not read."""
@@ -74,10 +71,7 @@ class _HierarchyFaults:
         self._told.add((line, column))
 
     def raise_any(self) -> None:
-        if self.count:
-            several = counted(self.count, "fault")
-            first = f"{self.issues[0].pointer}: {self.issues[0].message}"
-            raise BadInput(f"{self.path.name} has {several}; nothing of it is loaded. {first}", issues=self.issues)
+        refuse_whole(self.path.name, self.issues)
 
 
 def ingest_hierarchies(
@@ -150,7 +144,7 @@ def _read(path: Path, faults: _HierarchyFaults, mapping: FileMapping | None) -> 
         row: Row = {**{c: cell or "" for c, cell in zip(COLUMNS, cells, strict=True)}, "line": line}
         _check_cells(row, faults)
         rows.append(row)
-    if not rows and not faults.count:
+    if not rows and not faults.issues:
         raise BadInput(f"{path.name} has no row below its header.")
     return rows
 
@@ -257,8 +251,5 @@ def _orphans(rows: list[Row]) -> tuple[str, ...]:
     for (hierarchy, level), names in sorted(parents.items()):
         alone = sorted(names - members[hierarchy, level]) if (hierarchy, level) in members else []
         if alone:
-            more = f" and {len(alone) - 5:,} more" if len(alone) > 5 else ""
-            notes.append(
-                f"{hierarchy}: {', '.join(alone[:5])}{more} on level {level} have no parent and are {UNASSIGNED}."
-            )
+            notes.append(f"{hierarchy}: {first_of(alone)} on level {level} have no parent and are {UNASSIGNED}.")
     return tuple(notes)

@@ -24,6 +24,7 @@ from lake.landing.positions_file import ATTRIBUTE
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.landing.text_rows import Cells, TextRows, read_text_rows
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, ORDERS
+from lake.words import first_of
 
 EVENTS = ("new", "correction", "cancel")
 SIDES = ("buy", "sell")
@@ -234,6 +235,5 @@ def _orphans(rows: Mapping[tuple[str, int], Row]) -> tuple[str, ...]:
     alone = sorted({order for order, _ in rows} - new)
     if not alone:
         return ()
-    more = f" and {len(alone) - 3:,} more" if len(alone) > 3 else ""
-    said = f"{counted(len(alone), 'order')} known by corrections or cancels alone: {', '.join(alone[:3])}{more}."
+    said = f"{counted(len(alone), 'order')} known by corrections or cancels alone: {first_of(alone, 3)}."
     return (f"{said} They count as they say; the order itself has not arrived.",)

@@ -26,7 +26,7 @@ from lake.landing.child import in_child, one_in_child
 from lake.landing.decoded import Bound, read_parquet
 from lake.landing.numbers import MOST, doubles
 from lake.landing.positions_file import ATTRIBUTE, flags
-from lake.landing.rows import CONTROL, NO_NAME, read_rows, refuse, refuse_columns
+from lake.landing.rows import CONTROL, NO_NAME, listed, read_rows, refuse, refuse_columns
 from lake.landing.sheet import as_text, read_sheet
 from lake.schemas import DIMENSION_COLUMNS
 
@@ -298,8 +298,7 @@ def _scenarios_of(file: str) -> Scenarios:
     ]
     issues += [Issue(f"row {i}", "no scenario") for i, r in enumerate(rows, 2) if "scenario" not in r]
     if issues or not rows:
-        listed = "; ".join(f"{i.pointer}: {i.message}" for i in issues[:5])
-        raise BadInput(f"{name} is no file of scenarios: {listed or 'it has no rows'}.", issues=issues)
+        raise BadInput(f"{name} is no file of scenarios: {listed(issues) or 'it has no rows'}.", issues=issues)
     ids = [str(r["scenario"]) for r in rows]
     _check_weights(name, [(i, r.get("weight")) for i, r in zip(ids, rows, strict=True)])
     return _made(

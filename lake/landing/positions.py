@@ -45,6 +45,7 @@ from lake.landing.sheet import Dialect, Sheet
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
 from lake.tables import Lake
+from lake.words import first_of
 
 REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
@@ -678,16 +679,16 @@ def _check_replacement(name: str, read: int, rejections: pa.Table, counts: Seque
     shrunk = [c for c in counts if c.removed]
     if not faults.num_rows or not shrunk:
         return
-    removed = ", ".join(
-        f"{c.removed:,} of {c.removed + c.held - c.new:,} trades off {c.positions_date}" for c in shrunk[:3]
+    removed = first_of(
+        (f"{c.removed:,} of {c.removed + c.held - c.new:,} trades off {c.positions_date}" for c in shrunk), 3
     )
     issues = [
         Issue(f"row {f['row']}, column {f['column']}".removesuffix(", column "), f["reason"], f["value"])
-        for f in faults.slice(0, 100).to_pylist()
+        for f in faults.to_pylist()
     ]
     raise BadInput(
         f"{name} was not loaded: {pc.count_distinct(faults['row'])} of its {read:,} rows cannot be used, and replacing the dates would "
-        f"take {removed}{' and more' if len(shrunk) > 3 else ''}. Correct the rows, load without "
+        f"take {removed}. Correct the rows, load without "
         "replacing dates, or force it.",
         issues=issues,
     )

@@ -9,30 +9,47 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lake.canonical import from_json
-from lake.errors import BadInput, Issue
+from lake.canonical import digest, from_json
+from lake.errors import BadInput, Issue, counted
 from lake.landing.decoded import PYTHON_VALUE, read_parquet
+from lake.storage import write_durable
+from lake.words import clause, first_of
 
 # characters a terminal obeys, but for tabs and ends of lines; as Arrow writes it, and as Python does
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _CONTROL = re.compile(CONTROL.replace("{9f}", "9f"))
-MOST_ISSUES = 100  # of a file that an error lists
-_TOLD = 5  # of these that its message has
 NO_NAME = "holds control characters, which no name has"
 
 
 def listed(issues: Sequence[Issue], *, values: bool = False) -> str:
     """The first faults in words, with the values that were given or without, and how many more there are."""
-    given = [(i, f" (given {i.value})" if values and i.value else "") for i in issues[:_TOLD]]
-    return "; ".join(f"{i.pointer}: {i.message}{value}" for i, value in given) + (
-        f" and {len(issues) - _TOLD:,} more" if len(issues) > _TOLD else ""
-    )
+    given = ((i, f" (given {i.value})" if values and i.value else "") for i in issues)
+    return first_of((f"{i.pointer}: {clause(i.message)}{value}" for i, value in given), between="; ")
 
 
 def refuse(name: str, issues: Sequence[Issue]) -> None:
     """Raises `BadInput` with all faults of a file, where there are any."""
     if issues:
-        raise BadInput(f"{name} was not loaded: {listed(issues, values=True)}.", issues=issues[:MOST_ISSUES])
+        raise BadInput(f"{name} was not loaded: {listed(issues, values=True)}.", issues=issues)
+
+
+def refuse_whole(name: str, issues: Sequence[Issue]) -> None:
+    """Raises `BadInput` with all faults of a file and their number, where there are any."""
+    if issues:
+        many = counted(len(issues), "fault")
+        raise BadInput(f"{name} has {many}; nothing of it is loaded. {listed(issues, values=True)}.", issues=issues)
+
+
+def write_faults(folder: Path, name: str, issues: Sequence[Issue]) -> Path:
+    """A CSV file in the folder with all faults of a file of that name."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("place", "value", "fault", "allowed"))
+    writer.writerows((i.pointer, i.value, i.message, "; ".join(i.allowed)) for i in issues)
+    data = text.getvalue().encode()
+    path = folder / f"{name.partition('.')[0]}-{digest(data)[:8]}.faults.csv"
+    write_durable(path, data, replace=True)
+    return path
 
 
 def refuse_columns(name: str, issues: Sequence[Issue]) -> None:

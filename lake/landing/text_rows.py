@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.errors import BadInput, Issue, counted, unknown
+from lake.errors import BadInput, Issue, unknown
 from lake.landing.positions_file import ATTRIBUTE
-from lake.landing.rows import MOST_ISSUES, listed, refuse_columns
+from lake.landing.rows import refuse_columns, refuse_whole
 from lake.landing.sheet import read_sheet
 
 Cells = dict[str, str | None]
@@ -33,11 +33,7 @@ class TextRows:
 
     def raise_any(self) -> None:
         """Raises `BadInput` with every fault found so far, if any."""
-        if self.issues:
-            raise BadInput(
-                f"{self.path.name} has {counted(len(self.issues), 'fault')}; nothing of it is loaded. {listed(self.issues)}.",
-                issues=self.issues[:MOST_ISSUES],
-            )
+        refuse_whole(self.path.name, self.issues)
 
 
 def read_text_rows(

@@ -23,6 +23,7 @@ from lake.dates import Day
 from lake.errors import BadInput, NotFound, counted, unknown
 from lake.schemas import MARKET_ISSUES
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from scenarios.kernels import shifts
 from scenarios.market.calendars import DATA, Calendars
 from scenarios.market.corporate_actions import CorporateActions, load_actions
@@ -35,7 +36,6 @@ LEAD_DAYS = 1_200  # of history before the first value that is judged: the memor
 STATES = ("held", "missing", "released", "overridden", "proxied", "replaced")
 ACTS = {"release": "released", "override": "overridden", "proxy": "proxied"}
 _ENGINE = "varlake"  # the author of what a rule does
-_SHOWN = 5
 
 Issue = dict[str, Any]
 
@@ -551,7 +551,6 @@ def notes_on(issues: Collection[Issue]) -> list[str]:
                 f"{i['risk_factor_id']} {i['as_of_date']} ({', '.join(i['rules']) if state == 'held' else _why(i)})"
                 for i in some
             ]
-            more = f" and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else ""
             n = counted(len(some), "market value is", "market values are")
-            out.append(f"{n} {what}: {'; '.join(named[:_SHOWN])}{more}.")
+            out.append(f"{n} {what}: {first_of(named, between='; ')}.")
     return out

@@ -38,7 +38,7 @@ from lake.canonical import canonical_json
 from lake.committer import Committer
 from lake.dates import day
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
-from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, read_source
+from lake.landing.dated_values import LAYOUTS, FileOptions, read_source
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
@@ -629,9 +629,7 @@ def _read_files(
         said = (*landing.notes, *accepted)
         notes += [f"{path.name}: {note}" for note in said] if source.several else said
     if len(errors) > 1:
-        raise BadInput(
-            "\n    ".join(e.message for e in errors), issues=[i for e in errors for i in e.issues][:MAX_LISTED]
-        )
+        raise BadInput("\n    ".join(e.message for e in errors), issues=[i for e in errors for i in e.issues])
     if errors:
         raise errors[0]
     return Landed(joined(parts), dict(dropped), tuple(notes)), tuple(factors.values())

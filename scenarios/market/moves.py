@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.canonical import from_json
 from lake.errors import BadInput, unknown
+from lake.words import first_of
 from scenarios.kernels import shifts
 from scenarios.market.base_market import base_levels, has_market, no_market
 from scenarios.market.calendars import MAX_HOLIDAY_DAYS, MEANING
@@ -168,8 +169,7 @@ class FactorMoves:
 
     def _names(self, which: Bools) -> str:
         names = [self.index.factors[j].risk_factor_id for j in np.flatnonzero(which)]
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        return f"{', '.join(names[:_SHOWN])}{more}"
+        return first_of(names, _SHOWN)
 
     def _by_source(self, which: Bools) -> str:
         """Such as "jpy_curve (14 factors)"."""

@@ -23,6 +23,7 @@ from lake.arrays import Floats
 from lake.compiled import compiled
 from lake.errors import BadInput
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.historical.historical import HistoricalDefinition, HistoricalWindow, WindowRules, select
 from scenarios.kernels import shifts
 from scenarios.kernels.covariance import Estimator, Repair, estimate, repair, triangular_loadings
@@ -91,7 +92,7 @@ class MoveLaw:
         still = [self.index.factors[r].risk_factor_id for r in rows if self.deviation[r] == 0]
         if still:
             raise BadInput(
-                f"{', '.join(still[:5])} never moved in the {self.described}, so no move of it can be judged. "
+                f"{first_of(still)} never moved in the {self.described}, so no move of it can be judged. "
                 "Take a longer window, or leave it out."
             )
         return triangular_loadings(repair(self.correlation[np.ix_(rows, rows)], self.how_to_repair).correlation)

@@ -25,6 +25,7 @@ from scipy.special import stdtrit
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
+from lake.words import in_text
 from scenarios.kernels.covariance import Estimator, Repair, estimate, principal_components, repair, triangular_loadings
 from scenarios.kernels.random_blocks import Sampling
 from scenarios.market.calendars import CALENDAR_START, MEANING
@@ -103,7 +104,7 @@ class MonteCarloDefinition(BaseModel):
         horizons = self.horizons
         if any(b <= a for a, b in itertools.pairwise(horizons)) or horizons[0] < 0 or horizons[-1] == 0:
             raise ValueError(
-                f"horizons must be business days in ascending order, the last above 0, not {list(horizons)}"
+                f"horizons must be business days in ascending order, the last above 0, not {in_text(horizons)}"
             )
         if horizons[-1] > MAX_HORIZON:
             raise ValueError(f"the longest horizon is {MAX_HORIZON} business days, not {horizons[-1]}")

@@ -19,6 +19,7 @@ import numpy as np
 
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, Issue
+from lake.words import first_of
 from scenarios.stress.language import amount_text
 from scenarios.types import FACTOR_TYPES, RiskFactor
 
@@ -30,8 +31,7 @@ _SHOWN = 3
 
 def listed(factors: Sequence[RiskFactor]) -> str:
     """The ids, the first few by name."""
-    more = f" and {len(factors) - _SHOWN} more" if len(factors) > _SHOWN else ""
-    return ", ".join(f.risk_factor_id for f in factors[:_SHOWN]) + more
+    return first_of((f.risk_factor_id for f in factors), _SHOWN)
 
 
 def own_unit(factor: RiskFactor) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lake.errors import BadInput, Issue, counted
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.calendars import MEANING
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
@@ -233,7 +234,5 @@ def left_out_of(s: ScenarioSet) -> tuple[str, ...]:
 
 
 def _broken(failed: list[str], what: str = "the scenario") -> BadInput:
-    message = f"{counted(len(failed), f'assertion of {what} does', f'assertions of {what} do')} not hold: " + "; ".join(
-        failed[:5]
-    )
-    return BadInput(message + ".", issues=[Issue("assert", f) for f in failed])
+    message = f"{counted(len(failed), f'assertion of {what} does', f'assertions of {what} do')} not hold: {first_of(failed, between='; ')}."
+    return BadInput(message, issues=[Issue("assert", f) for f in failed])

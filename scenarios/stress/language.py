@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from lake.errors import BadInput, Issue, nearest
+from lake.words import sentence
 from scenarios.stress import model as m
 
 MAX_TEXT = 200_000  # characters
@@ -148,7 +149,7 @@ class _Parser:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             message = first["msg"].removeprefix("Value error, ")
-            raise fault(self.text, at, f"{message}.", self.text[at : self.at][:80]) from None
+            raise fault(self.text, at, sentence(message), self.text[at : self.at][:80]) from None
 
     def finished(self) -> None:
         if self.skip() < len(self.text):

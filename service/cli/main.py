@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from lake.errors import VarlakeError, of_disk
+from lake.words import clause
 from service.cli.forward import Group, forwarded
 from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 
@@ -170,6 +171,6 @@ def _unexpected(error: Exception) -> None:
     structlog.get_logger().error("unexpected", id=identifier, kind=type(error).__name__, exc_info=trace)
     first_line = re.split(r"[\r\n]", str(error), maxsplit=1)[0][:300]
     display.say(
-        f"Unexpected error {identifier}: {type(error).__name__}: {first_line}. Run again with VARLAKE_LOG_LEVEL=DEBUG for "
+        f"Unexpected error {identifier}: {type(error).__name__}: {clause(first_line)}. Run again with VARLAKE_LOG_LEVEL=DEBUG for "
         "its trace."
     )

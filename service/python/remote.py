@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from aggregation import questions
 from lake.errors import BadInput, Conflict, NotReady, NotSignedIn, NotValued, VarlakeError, validated
+from lake.words import clause
 from service.client import error_of
 from service.encoding import MEDIA_TYPES, to_json
 from service.ingests import OWN_MACHINE, Ingest, companions, named
@@ -74,7 +75,7 @@ class RemoteLake(Lake):
             ) from None
         except httpx2.TransportError as error:
             raise NotReady(
-                f"{self.address} cannot be reached: {error}. Is `varlake serve` running there, and the address right?"
+                f"{self.address} cannot be reached: {clause(str(error))}. Is `varlake serve` running there, and the address right?"
             ) from None
         if answer.is_success:
             return answer

@@ -22,7 +22,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from lake.errors import VarlakeError, counted, unknown
+from lake.errors import MOST_ISSUES, VarlakeError, counted, unknown
 from lake.progress import Progress as ProgressCallback
 from lake.progress import silent
 from scenarios.types import days_left_out, factors_left_out
@@ -307,14 +307,15 @@ def say(message: str) -> None:
 
 def print_error(error: VarlakeError) -> None:
     _print(f"Error: {error.message}", "red", error=True)
-    for issue in error.issues[:50]:
-        if issue.message not in error.message:
-            said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
-            given = "" if said else f" (given {issue.value})"
-            allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
-            say(f"  {issue.pointer.strip('/')}: {issue.message}{given}{allowed}")
-    if len(error.issues) > 50:
-        say(f"  ... and {len(error.issues) - 50} more")
+    untold = error.untold()
+    for issue in untold[:MOST_ISSUES]:
+        said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
+        given = "" if said else f" (given {issue.value})"
+        valid = ", ".join(issue.allowed)
+        allowed = f"; allowed: {valid}" if valid and valid not in issue.message else ""
+        say(f"  {issue.pointer.strip('/')}: {issue.message}{given}{allowed}")
+    if len(untold) > MOST_ISSUES:
+        say(f"  ... and {len(untold) - MOST_ISSUES:,} more")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregation.measures import asked_measures
 from lake.errors import BadInput, counted
+from lake.words import sentence
 from service.rendering import display, pictures
 from service.rendering.tables import figures_first, money_of
 
@@ -125,7 +126,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))
     for left in result.unusable:
-        display.say(f"Not used: {left['move']}: {left['reason']}.")
+        display.say(f"Not used: {left['move']}: {sentence(left['reason'])}")
     for note in result.notes:
         display.say(f"Note: {note}")
 

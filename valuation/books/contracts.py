@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from lake.errors import NotFound, VarlakeError
+from lake.errors import NotFound, VarlakeError, counted
 from lake.schemas import CONTRACTS
 from lake.tables import Lake, Snapshot
+from lake.words import first_of
 from valuation.books.corporate_actions import derived_contracts, ids_in_terms_of
 from valuation.instruments.fields import LISTED_YEARS
 from valuation.types import Contract
@@ -62,7 +63,9 @@ def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
         rows = pa.concat_tables([rows, pa.Table.from_pylist(list(derived.values()), schema=rows.schema)])
     if len(rows) != len(contract_ids):
         lacking -= derived.keys()
-        raise NotFound(f"{len(lacking)} contracts are not in the lake, first {sorted(lacking)[:3]}.")
+        raise NotFound(
+            f"{counted(len(lacking), 'contract is', 'contracts are')} not in the lake: {first_of(sorted(lacking), 3)}."
+        )
     return rows.sort_by("contract_id").select(CONTRACTS.schema.names)
 
 

@@ -25,6 +25,7 @@ from lake.landing.numbers import doubles
 from lake.landing.rows import read_rows
 from lake.schemas import SENSITIVITIES, SENSITIVITY_FACTORS
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.market.history import load_factors
 from scenarios.types import FactorIndex
 from valuation.books.sensitivity_layouts import FileRows, Row, identity, read_sensitivities
@@ -197,10 +198,9 @@ def _mapped(
         if f is not None
     }
     if idle := sorted(set(given) - {f for _, f in wanted}):
-        some = ", ".join(idle[:5])
         raise BadInput(
-            f"The mapping names {counted(len(idle), 'factor')} that {path.name} and the files before it do not have: {some}. Nearest to "
-            f"the first: {', '.join(nearest(idle[0], {f for _, f in wanted}))}."
+            f"The mapping names {counted(len(idle), 'factor')} that {path.name} and the files before it do not have: "
+            f"{first_of(idle)}. Nearest to the first: {', '.join(nearest(idle[0], {f for _, f in wanted}))}."
         )
     out = [r for r in stored if r["source"] != source]
     for day, factor in wanted:

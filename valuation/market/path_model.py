@@ -33,6 +33,7 @@ from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.tables import Snapshot
+from lake.words import first_of
 from scenarios.kernels.covariance import repair, triangular_loadings
 from scenarios.kernels.random_blocks import Sampling
 from scenarios.market.base_market import load_base
@@ -191,7 +192,7 @@ class PathModel:
             for name, why in sorted(self.unmodelled.items()):
                 reasons.setdefault(why, []).append(name)
             told = "; ".join(
-                f"{', '.join(names[:3])}{f' and {len(names) - 3:,} more' if len(names) > 3 else ''} ({why})"
+                f"{first_of(names, 3)} ({why})"
                 for why, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]
             )
             notes.append(f"{len(self.unmodelled):,} risk factors keep their level along the paths: {told}.")

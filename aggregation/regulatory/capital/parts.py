@@ -24,11 +24,11 @@ from aggregation.regulatory.sa_ccr.ead import ead_by_netting_set
 from aggregation.regulatory.sa_cva import SA_CVA, SaCvaAnswer
 from aggregation.session import Session
 from lake.errors import BadInput, NotFound, NotValued, counted
+from lake.words import sentences
 from valuation.types import ValuationSet, failures_in_words
 
 MARKET_RISK: Part = "market"
 ALL, TRADES, AGREEMENT, HEDGES = "all", "trades", "agreement", "hedges"
-_SHOWN = 3  # reasons in a sentence
 Key = tuple[str | None, ...]  # members of a group, and last which part of it
 
 
@@ -265,11 +265,7 @@ def sort_key(key: Key) -> tuple[tuple[bool, str], ...]:
 
 
 def _sentence(reasons: list[str]) -> str | None:
-    distinct = list(dict.fromkeys(reasons))
-    if not distinct:
-        return None
-    more = f" And {counted(len(distinct) - _SHOWN, 'more reason')}." if len(distinct) > _SHOWN else ""
-    return " ".join(distinct[:_SHOWN]) + more
+    return sentences(reasons, 3) or None
 
 
 def lacking_table(found: Mapping[str, Found]) -> pa.Table:

@@ -19,6 +19,7 @@ from aggregation.regulatory.sa_ccr.ead import NETTING_SET, OUT_OF_SCOPE, NettedE
 from aggregation.regulatory.sa_ccr.question import parts_of
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import BadInput, Issue, unknown, validated
+from lake.landing.rows import listed
 
 GIVEN = (NETTING_SET, "counterparty", "legal_entity")
 AGREEMENT = "agreement"  # the part that no trade has: of collateral and terms of margin
@@ -125,11 +126,7 @@ def given(rows: Sequence[Mapping[str, Any]]) -> EadParts:
             issues.append(Issue(f"row {number}/netting_set", told, one.netting_set))
         read.append(one)
     if issues:
-        one_fault = issues[0]
-        more = f" and {len(issues) - 1:,} more" if len(issues) > 1 else ""
-        raise BadInput(
-            f"The exposures given are not valid: {one_fault.pointer}: {one_fault.message}{more}.", issues=issues
-        )
+        raise BadInput(f"The exposures given are not valid: {listed(issues, values=True)}.", issues=issues)
     read.sort(key=lambda e: e.netting_set)
     n = len(read)
     every = np.ones(n, np.bool_)

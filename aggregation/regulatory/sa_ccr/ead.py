@@ -35,6 +35,7 @@ from aggregation.types import Coverage, DimensionName, Scope, as_model
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.dates import Day
 from lake.errors import BadInput, counted, unknown
+from lake.words import first_of
 from scenarios.store import load_scenario_set
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import terms_from_json
@@ -44,7 +45,6 @@ from valuation.types import Contract, ValuationFailure, failures_in_words
 NETTING_SET = "netting_set"
 OUT_OF_SCOPE = 3  # state of a position, beside those of the alignment
 SECONDS_A_CONTRACT = 1.5e-4  # of a core, to find the rows of a contract
-_SHOWN = 5
 
 
 class ReferenceDates(BaseModel):
@@ -504,7 +504,7 @@ def _notes(
         kinds = ", ".join(f"{why} {n:,}" for why, n in sorted(Counter(exception.values()).items()))
         notes.append(f"Trades outside netting and margin agreements with a rule of their own: {kinds}.")
     if lifted := {name: shift for name, shift in units.shift.items() if shift > 0.0}:
-        named = ", ".join(f"{name} by {shift:g}" for name, shift in list(lifted.items())[:_SHOWN])
+        named = first_of(f"{name} by {shift:g}" for name, shift in lifted.items())
         notes.append(f"Options on rates and prices that are not positive are lifted for their delta: {named}.")
     return (*notes, *nets.notes)
 

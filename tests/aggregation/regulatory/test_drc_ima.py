@@ -45,17 +45,25 @@ def test_a_share_loses_its_value_and_a_short_one_gains_it(valued_lake: Path) -> 
     made = load_scenario_set(lake, find_scenario_set(lake, "historical-30", MONDAY).scenario_set_id)
     row, base = made.index.row, made.base
     expected = {
-        "EQ:AAA": 1000 * base[row["EQ:AAA"]],
-        "EQ:BBB": -200 * base[row["EQ:BBB"]] * base[row["FX:EURUSD"]],
+        "AAA": 1000 * base[row["EQ:AAA"]],
+        "BBB": -200 * base[row["EQ:BBB"]] * base[row["FX:EURUSD"]],
     }
     assert {i: r["jump_to_default"] for i, r in issuers(answer).items()} == pytest.approx(expected, rel=1e-12)
     # the long one defaults once in fifty years, far more often than the level asks: alone it is the charge
-    assert answer.charge == pytest.approx(expected["EQ:AAA"], rel=1e-12)
+    assert answer.charge == pytest.approx(expected["AAA"], rel=1e-12)
     assert answer.low == answer.charge == answer.high
     parts = [r["contribution"] for r in answer.rows.to_pylist()]
     assert sum(parts) == answer.charge == sum(reversed(parts))
     assert answer.status == "complete"
     assert answer.regime == "basel@2023" == answer.receipt["regime"]
+
+
+def test_an_issuer_goes_by_the_name_of_its_share_with_or_without_its_prefix(valued_lake: Path) -> None:
+    one, two = ask(valued_lake), ask(valued_lake, pds={"AAA": 0.02, "BBB": 0.03})
+    assert (one.charge, one.issuers) == (two.charge, two.issuers)
+    assert one.coverage.in_part == 0
+    with pytest.raises(BadInput, match="AAA and EQ:AAA are one issuer; give pds of it once"):
+        ask(valued_lake, pds={"AAA": 0.02, "EQ:AAA": 0.03})
 
 
 def test_the_floor_of_probabilities_and_a_level_that_is_not_reached(valued_lake: Path) -> None:
@@ -71,7 +79,7 @@ def test_both_defaulting_is_rarer_than_the_level_unless_they_go_together(valued_
     alone = ask(valued_lake, **turned, common_correlation=0.0, sector_correlation=0.0)
     p = float(stats.norm.cdf(stats.norm.ppf(0.012)) ** 2)
     assert p < 0.001
-    assert alone.charge == pytest.approx(issuers(alone)["EQ:AAA"]["jump_to_default"], rel=1e-12)
+    assert alone.charge == pytest.approx(issuers(alone)["AAA"]["jump_to_default"], rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_bits_and_groups_change_nothing(valued_lake: Path) -> None:
@@ -84,14 +92,16 @@ def test_the_same_seed_gives_the_same_bits_and_groups_change_nothing(valued_lake
 def test_what_is_not_known_is_a_row_with_its_reason(valued_lake: Path) -> None:
     answer = ask(valued_lake, pds={"EQ:AAA": 0.02}, where=[])
     found = issuers(answer)
-    assert "no probability of default" in found["EQ:BBB"]["reason"]
-    assert found["EQ:BBB"]["contribution"] is None
-    assert found["EQ:AAA"]["reason"] is None  # the option on it is in the charge too
-    assert answer.status == "partial"
-    assert any(n.startswith("Partial: 1 issuer") for n in answer.notes)
+    assert "no probability of default" in found["BBB"]["reason"]
+    assert found["BBB"]["contribution"] is None
+    assert found["AAA"]["reason"] is None  # the option on it is in the charge too
+    assert answer.status == answer.coverage.status == "partial"
+    assert answer.coverage.in_part == 1
+    assert any(n.startswith("Partial: 1 position of 1 issuer") for n in answer.notes)
     # so are the rows of its positions, and no others
     by_trade = ask(valued_lake, pds={"EQ:AAA": 0.02})
     assert sorted(r["status"] for r in by_trade.rows.to_pylist()) == ["complete", "partial"]
+    assert sorted(r["in_part"] for r in by_trade.rows.to_pylist()) == [0, 1]
     assert by_trade.status == "partial"
 
 
@@ -138,12 +148,12 @@ def test_amounts_on_shares_need_no_loss_given_default(
     terms = SimpleNamespace(underlying="EQ:A", currency="USD", **more)
     for lgd in (None, 0.6):
         found = unit(kind, terms, value, lgd)
-        assert (found.issuer, found.reason, found.amount) == ("EQ:A", None, pytest.approx(lost, rel=1e-14))
+        assert (found.issuer, found.reason, found.amount) == ("A", None, pytest.approx(lost, rel=1e-14))
 
 
 def test_what_is_not_known_has_a_reason_and_a_swap_no_issuer() -> None:
     asian = unit("equity_asian_option", SimpleNamespace(underlying="EQ:A", currency="USD"), 3.0, None)
-    assert (asian.issuer, asian.amount) == ("EQ:A", 0.0)
+    assert (asian.issuer, asian.amount) == ("A", 0.0)
     assert "equity_asian_option" in asian.reason
     lacking = SimpleNamespace(**vars(TERMS), price_index="CPI:UK", base_index=240.0)
     assert "no level of CPI:UK" in unit("inflation_bond", lacking, 110.0, 0.6).reason
@@ -183,5 +193,5 @@ def test_contributions_weigh_issuers_by_how_often_they_default_in_the_tail(value
     found = issuers(answer)
     total = sum(r["contribution"] for r in found.values())
     assert total == pytest.approx(answer.charge, rel=1e-12)
-    assert found["EQ:BBB"]["contribution"] <= 0.0  # short: its default is a gain
+    assert found["BBB"]["contribution"] <= 0.0  # short: its default is a gain
     assert np.isfinite(total)

@@ -12,7 +12,15 @@ from support import factor
 
 from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa_contracts import ContractTerms
-from aggregation.regulatory.frtb_sa_default import NoAmount, UnitDefault, unit_default, unit_notional, units_in_default
+from aggregation.regulatory.frtb_sa_default import (
+    NoAmount,
+    UnitDefault,
+    UnitsInDefault,
+    default_risk,
+    unit_default,
+    unit_notional,
+    units_in_default,
+)
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from scenarios.types import FactorIndex
 from valuation.catalogue import parse_terms
@@ -65,8 +73,31 @@ def lost(kind: str, terms: dict[str, Any], value: float) -> UnitDefault:
 
 def test_a_share_is_lost_whole() -> None:
     found = lost("cash_equity", {"currency": "USD", "underlying": "EQ:A"}, 50.0)
-    assert found == UnitDefault("EQ:A", 3, 50.0, None)
+    assert found == UnitDefault("A", 3, 50.0, None)
     assert lost("equity_forward", {**_forward(), "strike": 45}, 4.8).amount == pytest.approx(49.8)
+
+
+@pytest.mark.parametrize(
+    ("bonds", "shares", "long", "short"), [(100.0, -8.0, 5600.0, 0.0), (-100.0, 8.0, 400.0, -6000.0)]
+)
+def test_a_share_and_a_bond_of_one_name_have_one_obligor(
+    bonds: float, shares: float, long: float, short: float
+) -> None:
+    """A short share offsets a long bond, and a short bond does not offset a long share (MAR22.19); the rating is the issuer's."""
+    units = {
+        0: UnitDefault("ACME", 1, 60.0, None),
+        1: lost("cash_equity", {"currency": "USD", "underlying": "EQ:ACME"}, 50.0),
+    }
+    book: Any = SimpleNamespace(starts=np.array([0, 1, 2]), quantity=np.array([bonds, shares]))
+    found = default_risk(UnitsInDefault.of(units, {}, 2), np.ones(2), book, np.ones(2, np.bool_), BASEL.drc, KNOWN)
+    (row,) = found.obligors.to_pylist()
+    assert {k: row[k] for k in ("obligor", "rating", "risk_weight")} == {
+        "obligor": "ACME",
+        "rating": "A",
+        "risk_weight": 0.03,
+    }
+    assert (row["net_long"], row["net_short"]) == (long, -short)
+    assert found.unrated == ()
 
 
 def _forward() -> dict[str, Any]:
