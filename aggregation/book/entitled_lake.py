@@ -47,8 +47,8 @@ WHOLE = (
 _SETS = ("valuation_members", "valuation_failures")
 
 _light = Kept(1 << 14)  # seals, contracts and members seen, by lake, reader and what they are made of
-# members and failures of the last sets: a plan reads those of every set of its date, of a hundred thousand contracts some 10 MiB a set; each
-# process of the service keeps its own
+# members and failures of the last sets: a plan reads those of every set of its date. Each process keeps its own, some ten sets of 100,000
+# contracts; those of fewer, as most readers have, by the hundred
 _tables = Kept(4096, 256 << 20, lambda tables: sum(t.nbytes for t in tables.values()))
 
 
