@@ -253,7 +253,8 @@ def recipe_of(made: ScenarioSet) -> ScenarioRequest:
         for k, v in made.definition.items()
         if k not in ("method", "market_date") and (k not in plain or v != plain[k])
     }
-    return ScenarioRequest(method=made.method, parameters=parameters, name=name_made_for(made.name))
+    name = name_made_for(made.name)
+    return ScenarioRequest(method=made.method, parameters=parameters, name=name, of_book=made.of_book)
 
 
 def _answering(known: Known, query: Scope) -> ValuationSet | None:
@@ -271,15 +272,15 @@ def stored_recipe(snapshot: Snapshot, wanted: str) -> tuple[ScenarioSummary, Sce
     from scenarios.requests import ScenarioRequest
 
     stored = find_scenario_set(snapshot, wanted)
-    definition = load_stored(snapshot, stored).definition
-    parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    return stored, ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
+    made = load_stored(snapshot, stored)
+    parameters = {k: v for k, v in made.definition.items() if k not in ("method", "market_date")}
+    recipe = ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name, of_book=made.of_book)
+    return stored, recipe
 
 
 def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
     """The stored set where it is of the market asked for, else its recipe there."""
     from scenarios.generators import GENERATORS
-    from scenarios.requests import ScenarioRequest
 
     market = query.market_date or query.as_of
     rows = scenario_summaries(snapshot)
@@ -297,7 +298,7 @@ def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
             )
         parameters["window_end"] = parameters.get("window_end") or str(stored.market_date)
         name = f"{name}-to-{parameters['window_end']}"
-    return {"scenarios": ScenarioRequest(method=stored.method, parameters=parameters, name=name)}
+    return {"scenarios": recipe.model_copy(update={"parameters": parameters, "name": name})}
 
 
 def plan_points(session: Session, query: TwoPoints) -> Plan:

@@ -246,6 +246,12 @@ SCENARIO_SETS = Table(
         Column("corporate_actions_version", pa.int64(), "version of corporate_actions it was read with"),
         Column("code_version", pa.string(), "varlake version that made it"),
         Column("created_at", INSTANT, "when it was stored"),
+        Column(
+            "made_for",
+            pa.string(),
+            "of a set that follows from what a book holds: what of the book may be seen by whom it was made for, empty for all of it; null "
+            "for a set that is everybody's",
+        ),
     ),
     key=("scenario_set_id",),
     derived=True,

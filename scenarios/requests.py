@@ -34,6 +34,10 @@ class ScenarioRequest(BaseModel):
         description="name of the set, of letters, digits, _ . : and -; default from method and size",
     )
     only_by_name: bool = Field(False, description="whether the set answers only questions that name it")
+    of_book: bool = Field(
+        False,
+        description="whether the parameters follow from what a book holds: the set is then seen by those alone who see as much of the book",
+    )
 
 
 class ScenarioSetRequest(ScenarioRequest):
@@ -50,6 +54,7 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
     made = dataclasses.replace(
         made,
         sample=made.sample and not request.only_by_name,
+        of_book=made.of_book or request.of_book,
         corporate_actions_version=None if version == NEVER_WRITTEN else version,
     )
     return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))

@@ -37,6 +37,7 @@ _DETAILS = (
     "fitted",
     "derived",
     "calibration",
+    "made_for",
 )
 SUMMARY_COLUMNS = tuple(c.name for c in SCENARIO_SETS.columns if c.name not in _DETAILS)
 
@@ -87,12 +88,15 @@ def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
     """Stores the set and returns it with its id and version.
 
     The same content under the same name is stored once, unless the name has since been given to another content: then it is
-    the newest version again, since that is the one a name means.
+    the newest version again, since that is the one a name means. A set of a book is stored once for everybody who sees the same of it,
+    and its versions are counted as if there were no sets of others.
     """
     validate(s)
     s = dataclasses.replace(s, scenario_set_id=scenario_set_digest(s))
-    columns = ["scenario_set_id", "name", "version"]
-    rows = committer.lake.read("scenario_sets", columns, among={"market_date": [s.market_date]}).to_pylist()
+    columns = ["scenario_set_id", "name", "version", "made_for"]
+    rows = committer.lake.whole().read("scenario_sets", columns, among={"market_date": [s.market_date]}).to_pylist()
+    made_for = committer.lake.reader if s.of_book else None
+    rows = [r for r in rows if r["made_for"] in (None, made_for)]
     if committer.lake.known is not None:
         there = [r for r in rows if r["scenario_set_id"] == s.scenario_set_id]
         if there:
@@ -109,12 +113,14 @@ def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
     else:
         committer.put("scenario_levels", _levels_table(s))
     committer.put(
-        "scenario_sets", pa.Table.from_pylist([_summary(s)], schema=SCENARIO_SETS.schema), note={"scenario_set": s.name}
+        "scenario_sets",
+        pa.Table.from_pylist([_summary(s, made_for)], schema=SCENARIO_SETS.schema),
+        note={"scenario_set": s.name},
     )
     return s
 
 
-def _summary(s: ScenarioSet) -> dict[str, Any]:
+def _summary(s: ScenarioSet, made_for: str | None) -> dict[str, Any]:
     return {
         "scenario_set_id": s.scenario_set_id,
         "name": s.name,
@@ -145,6 +151,7 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "corporate_actions_version": s.corporate_actions_version,
         "code_version": code_version(),
         "created_at": dt.datetime.now(dt.UTC),
+        "made_for": made_for,
     }
 
 
@@ -241,10 +248,14 @@ def name_made_for(name: str) -> str:
 def list_scenario_sets(
     at: Lake | Snapshot, columns: Sequence[str] = SUMMARY_COLUMNS, *, every: bool = False
 ) -> pa.Table:
-    """A row a scenario set, without its levels, oldest first; of those that `known_sets` leaves, unless `every` is asked for."""
-    needed = ("name", "market_date", "market_data_version", "created_at")
-    rows = at.read("scenario_sets", list(dict.fromkeys([*columns, *needed])))
-    return (rows if every else known_sets(_lake(at), rows)).sort_by("created_at").select(list(columns))
+    """A row a scenario set, without its levels, oldest first. Unless `every` is asked for, of those that `known_sets` leaves, and without
+    the sets of a book that were made for somebody who sees less of it."""
+    needed = ("name", "market_date", "market_data_version", "created_at", "made_for")
+    rows, lake = at.read("scenario_sets", list(dict.fromkeys([*columns, *needed]))), _lake(at)
+    if not every:
+        own = ds.field("made_for").is_null() | (ds.field("made_for") == lake.reader)
+        rows = known_sets(lake, rows.filter(own))
+    return rows.sort_by("created_at").select(list(columns))
 
 
 def scenario_summaries(at: Lake | Snapshot, *, every: bool = False) -> list[ScenarioSummary]:
@@ -264,9 +275,10 @@ def ids_by_name(at: Lake | Snapshot) -> dict[str, dict[str, int]]:
 def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> ScenarioSummary:
     """A set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
     sets = scenario_summaries(at)
-    # an id means its content, whatever was known
-    every = sets if _lake(at).known is None else scenario_summaries(at, every=True)
-    found = [s for s in every if s.scenario_set_id == name_or_id]
+    # an id means its content, whatever was known, and for whomever it was made
+    found = [s for s in sets if s.scenario_set_id == name_or_id] or [
+        s for s in scenario_summaries(at, every=True) if s.scenario_set_id == name_or_id
+    ]
     if not found:
         named = [s for s in sets if s.name == name_or_id]
         if not named:
@@ -280,12 +292,12 @@ def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date
 
 def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:
     """A stored set by id, whole, under the first of its names. Sets are immutable: the last few are kept in memory."""
-    return _load(str(_lake(at).path), scenario_set_id, None, None)
+    return _load(str(_lake(at).path), _lake(at).reader, scenario_set_id, None, None)
 
 
 def load_stored(at: Lake | Snapshot, found: ScenarioSummary) -> ScenarioSet:
     """The stored set of a summary, whole, under its name and with its recipe: one content may have several."""
-    return _load(str(_lake(at).path), found.scenario_set_id, found.name, found.version)
+    return _load(str(_lake(at).path), _lake(at).reader, found.scenario_set_id, found.name, found.version)
 
 
 def _lake(at: Lake | Snapshot) -> Lake:
@@ -332,7 +344,7 @@ def _matrix(lists: pa.ChunkedArray, n_rows: int) -> Floats:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: str, scenario_set_id: str, name: str | None, version: int | None) -> ScenarioSet:
+def _load(path: str, reader: str, scenario_set_id: str, name: str | None, version: int | None) -> ScenarioSet:
     lake = Lake(path)
     this = {"scenario_set_id": [scenario_set_id]}
     rows = lake.read("scenario_sets", among=this).to_pylist(maps_as_pydicts="strict")
@@ -344,7 +356,8 @@ def _load(path: str, scenario_set_id: str, name: str | None, version: int | None
             error=NotFound,
         )
     # of one content the oldest row goes first, so that what a process finds does not depend on the order of files
-    rows.sort(key=lambda r: r["created_at"])
+    # those of others go last, since a name or version that they have made alone is not the reader's
+    rows.sort(key=lambda r: (r["made_for"] not in (None, reader), r["created_at"]))
     row = next((r for r in rows if (r["name"], r["version"]) == (name, version)), rows[0])
     definition = json.loads(row["definition"])
     levels: Floats | SimulatedLevels
@@ -387,6 +400,7 @@ def _load(path: str, scenario_set_id: str, name: str | None, version: int | None
         version=row["version"],
         market_data_version=row["market_data_version"],
         corporate_actions_version=row["corporate_actions_version"],
+        of_book=row["made_for"] is not None,
     )
     if isinstance(levels, SimulatedLevels) and scenario_set_digest(loaded) != scenario_set_id:
         raise Conflict(

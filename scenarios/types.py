@@ -584,6 +584,7 @@ class ScenarioSet:
     where all scenarios span `horizon_days`, which is the longest of them otherwise.
     calibration : what the calibration of a random method found, by name, in words or figures.
     roll : how base and levels were rolled forward to a later date; None where they are of the market date.
+    of_book : whether its recipe follows from what a book holds, so that only those who see that book may see it.
     """
 
     scenario_set_id: str
@@ -613,6 +614,7 @@ class ScenarioSet:
     version: int = 0
     market_data_version: int | None = None
     corporate_actions_version: int | None = None
+    of_book: bool = False
 
     def __post_init__(self) -> None:
         factors, n = len(self.index.factors), self.n_scenarios

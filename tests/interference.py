@@ -88,6 +88,19 @@ _RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")  # ids of jobs and runs
 OF_THE_PLACE = {"lake"}  # the path of the lake
 HEADERS = {"X-Request-ID", "Date"}
 
+# questions of those who see everything, by what their scenario sets follow from
+OF_THE_MARKET: list[tuple[str, dict[str, Any]]] = [
+    ("stress", {}),
+    ("sa-ccr", {}),
+    ("frtb-sa", {}),
+    ("taylor", {"gamma": "none"}),
+]
+OF_THE_BOOK: list[tuple[str, dict[str, Any]]] = [
+    ("taylor", {"gamma": "full"}),
+    ("stressed-var", {"period": None, "length": 20}),
+    ("reverse-stress", {"loss": 500}),
+]
+
 # of the trader: by desk, and one position of a desk of others in a book that is granted
 OWN = [
     ("O1", "Options", "vol", 50.0, OPTION),
@@ -189,10 +202,14 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             asked = questions.read("var", {"as_of": str(FRIDAY), "where": where, "by": ["desk"]})
             answer = questions.ask(_session(lake, committer, None), "var", asked).to_dict()
             release(committer, ReleaseRequest(answer=json.loads(to_json(answer)), released_by="bob", reason="seen"))
-        # who sees everything has the book valued along paths; scenario sets, which other questions make, are seen by all
-        for name in draw.sample(ON_PATHS, draw.randint(0, 2)):
+        # who sees everything asks what makes scenario sets of the market alone, and sometimes what makes sets of the book, or values paths
+        on_paths = [(name, {}) for name in draw.sample(ON_PATHS, draw.randint(0, 2))]
+        for name, more in [*OF_THE_MARKET, *draw.sample(OF_THE_BOOK, draw.randint(0, 3)), *on_paths]:
             session = _session(lake, committer, None)
-            questions.value(session, name, questions.read(name, {**example(name), "where": []}))
+            asked = questions.read(name, {**example(name), "where": [], **more})
+            asked = questions.value(session, name, asked)
+            if name == "reverse-stress":
+                questions.ask(session, name, asked)
         # a branch of somebody who sees everything, and one of another desk
         share = {"instrument_type": "cash_equity", "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
         added = {"trade": f"N{seed}", "quantity": float(seed % 11 + 1), "desk": "Rates", **share}
@@ -395,7 +412,7 @@ FIELDS: Mapping[str, list[Any]] = {
     "as_of": [str(FRIDAY), str(MONDAY), "2020-03-12", "2020-03-17"],
     "branch": ["ann:mine", "ann:mine@1", "bob:b1", "all-1"],
     "valuation_set": ["OWN-SET", "THEIR-SET", "0" * 32],
-    "scenario_set": ["historical-30", "historical-31"],
+    "scenario_set": ["historical-30", "historical-31", "reverse-stress", "reverse-stres", "bumps"],
     "as_known": ["positions@1", "valuation_sets@0", "market_data@0", "2020-01-01T00:00Z"],
     "subtotals": [True],
     "whole_firm": [True],

@@ -23,6 +23,7 @@ from lake.disk_cache import Kept
 from lake.errors import NotFound
 from lake.schemas import VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
 from lake.tables import Lake, both, rows_among, table_called
+from scenarios.store import name_made_for
 from scenarios.types import IMPORTED
 from valuation.books.corporate_actions import ids_in_terms_of
 from valuation.types import IMPORT_OF, ValuationSet
@@ -33,9 +34,6 @@ WHOLE = (
     "market_data",
     "market_issues",
     "market_calendars",
-    "scenario_sets",
-    "scenario_levels",
-    "scenario_calibrations",
     "covariances",
     "corporate_actions",
     "contracts",
@@ -49,8 +47,9 @@ WHOLE = (
 _SETS = ("valuation_members", "valuation_failures")
 
 _light = Kept(1 << 14)  # seals, contracts and members seen, by lake, reader and what they are made of
-# members and failures of the last sets; a plan reads those of every set of its date
-_tables = Kept(4096, 1 << 30, lambda tables: sum(t.nbytes for t in tables.values()))
+# members and failures of the last sets: a plan reads those of every set of its date. Each process keeps its own, some ten sets of 100,000
+# contracts; those of fewer, as most readers have, by the hundred
+_tables = Kept(4096, 256 << 20, lambda tables: sum(t.nbytes for t in tables.values()))
 
 
 def entitled(lake: Lake, entitlement: Entitlement | None) -> Lake:
@@ -146,6 +145,21 @@ class EntitledLake(Lake):
 
     def _branch_positions(self) -> ds.Expression:
         return _among("branch_id", self.read("branches", ["branch_id"])["branch_id"].to_pylist())
+
+    def _scenario_sets(self) -> ds.Expression:
+        """A set whose recipe follows from what a book holds is seen by whoever sees all that those see whom it was made for."""
+
+        def make() -> list[str]:
+            readers = self.whole().read("scenario_sets", ["made_for"])["made_for"].unique().drop_null().to_pylist()
+            return [r for r in readers if r and self.entitlement.includes(Entitlement.of(r))]
+
+        mine = self._kept(("made for", self.version("scenario_sets")), make)
+        return ds.field("made_for").is_null() | _among("made_for", mine)
+
+    def _of_scenario_sets(self) -> ds.Expression:
+        return _among(
+            "scenario_set_id", set(self.read("scenario_sets", ["scenario_set_id"])["scenario_set_id"].to_pylist())
+        )
 
     def _hierarchies(self) -> ds.Expression:
         """The members that positions have, and what stands above them."""
@@ -263,16 +277,33 @@ class EntitledLake(Lake):
         def make() -> dict[str, list[ValuationSet]]:
             rows = self.whole().read("valuation_sets", version=version).to_pylist(maps_as_pydicts="strict")
             groups: dict[str, list[ValuationSet]] = {}
+            names = self._names_for_all()
             # whoever came to hold a contract of a sealed set sees it from the next request on, as if nobody had held it before
             stored = (seal for row in rows for seal in ValuationSet.from_row(row).requests())
             for seal in sorted(stored, key=lambda s: s.order):
-                # those of a branch hold what it adds; where it is seen, its own reader had it valued
-                if self.entitlement.includes(Entitlement.of(seal.reader)) if seal.reader else not seal.for_branch:
-                    groups.setdefault(seal.id_for(self.reader), []).append(seal)
+                if seal.reader:
+                    if not self.entitlement.includes(Entitlement.of(seal.reader)):
+                        continue
+                # those of a branch hold what it adds; where it is seen, its own reader had it valued. So had whoever asked for scenarios
+                # that follow from a book
+                elif seal.for_branch or not (known := names.get(seal.scenario_set_id)):
+                    continue
+                elif seal.scenario_set_name not in known:
+                    seal = replace(seal, scenario_set_name=known[0])
+                groups.setdefault(seal.id_for(self.reader), []).append(seal)
             return groups
 
-        found: dict[str, list[ValuationSet]] = self._kept(("groups", version), make)
+        found: dict[str, list[ValuationSet]] = self._kept(("groups", version, self.version("scenario_sets")), make)
         return found
+
+    def _names_for_all(self) -> dict[str, list[str]]:
+        """The names, oldest first, of the scenario sets that are everybody's, by id."""
+        columns = ["scenario_set_id", "name", "created_at"]
+        rows = self.whole().read("scenario_sets", columns, ds.field("made_for").is_null()).sort_by("created_at")
+        names: dict[str, list[str]] = {}
+        for row in rows.to_pylist():
+            names.setdefault(row["scenario_set_id"], []).append(name_made_for(row["name"]))
+        return names
 
     def _seen(self, group: Sequence[ValuationSet]) -> _Seen | None:
         """None where no contract of these sets is seen."""
@@ -389,6 +420,8 @@ _BY_ROW: Mapping[str, Callable[[EntitledLake], ds.Expression]] = {
         ("path_sets", "path_values", "path_members", "path_failures", "path_valuations"), lambda lake: ds.scalar(False)
     ),
     **dict.fromkeys(("positions", "sensitivities", "orders", "actual_pnl", "reported_var"), EntitledLake._nodes),
+    "scenario_sets": EntitledLake._scenario_sets,
+    **dict.fromkeys(("scenario_levels", "scenario_calibrations"), EntitledLake._of_scenario_sets),
     "standards": EntitledLake._standards,
     "branches": EntitledLake._branches,
     "branch_positions": EntitledLake._branch_positions,

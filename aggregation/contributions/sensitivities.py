@@ -99,7 +99,8 @@ def _request(query: Positions, pairs: Sequence[tuple[str, str]] = ()) -> Valuati
         positions_dates=() if given["branch"] else (given["positions_date"] or given["as_of"],),
         branches=(given["branch"],) if given["branch"] else (),
         market_date=given["market_date"],
-        scenarios=ScenarioRequest(method=BUMPS, parameters=parameters, only_by_name=True),
+        # contracts read the pairs
+        scenarios=ScenarioRequest(method=BUMPS, parameters=parameters, only_by_name=True, of_book=bool(pairs)),
     )
 
 

@@ -102,6 +102,7 @@ def stressed_moves(days: int, period: Period) -> ScenarioRequest:
         },
         name=f"frtb-stress-{days}d-{period.first}-{period.last}",
         only_by_name=True,
+        of_book=period.searched,
     )
 
 
@@ -182,7 +183,7 @@ def make_cuts(current: ScenarioSet, stress: ScenarioSet, factors: Factors, lengt
             f"No modellable factor moves both in {current.name} and in {stress.name}: there is no reduced set. Give another stress period, "
             "or bring in more history."
         )
-    extra = stress.scenario_set_id, current.scenario_set_id
+    extra = stress, current
     sources = {
         "full_current": (current, full),
         "reduced_current": (current, reduced),
@@ -199,11 +200,11 @@ def make_cuts(current: ScenarioSet, stress: ScenarioSet, factors: Factors, lengt
     return Cuts(places, alone)
 
 
-def _cut(source: ScenarioSet, ids: Iterable[str], extra: tuple[str, str]) -> Cut | None:
+def _cut(source: ScenarioSet, ids: Iterable[str], extra: tuple[ScenarioSet, ScenarioSet]) -> Cut | None:
     shocked = sorted(ids)
     if not shocked:
         return None
-    stress, current = extra
+    stress, current = (s.scenario_set_id for s in extra)
     if source.scenario_set_id == current and frozenset(shocked) == shocked_ids(source):
         return Cut(source.name, current, None)
     parameters = {"scenario_set": source.scenario_set_id, "factors": shocked}
@@ -212,7 +213,9 @@ def _cut(source: ScenarioSet, ids: Iterable[str], extra: tuple[str, str]) -> Cut
             current  # factors without history then keep their base, and their contracts are valued
         )
     name = f"frtb-cut-{digest(canonical_json(parameters))[:16]}"
-    return Cut(name, None, ScenarioRequest(method="subset", parameters=parameters, name=name, only_by_name=True))
+    of_book = extra[0].of_book  # which factors move in a period that was searched follows from the book
+    recipe = ScenarioRequest(method="subset", parameters=parameters, name=name, only_by_name=True, of_book=of_book)
+    return Cut(name, None, recipe)
 
 
 def sources_plan(session: Session, at: Coordinates, requests: Iterable[ScenarioRequest]) -> Plan:

@@ -319,7 +319,7 @@ def _scenario_set(found: MoveLaw, best: ReversePoint, request: ReverseStressRequ
             "loss": f"{best.loss:.6g} {request.currency} by full valuation, {request.loss:g} asked",
         },
     )
-    return dataclasses.replace(made, shocked=(levels != made.base[:, None]).any(axis=1), sample=False)
+    return dataclasses.replace(made, shocked=(levels != made.base[:, None]).any(axis=1), sample=False, of_book=True)
 
 
 def _answer(session: Session, query: ReverseStressRequest) -> ReverseStress:

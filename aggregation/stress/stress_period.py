@@ -122,6 +122,7 @@ def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCac
             parameters={**request.moves, "window_start": first.isoformat()},
             name=f"history-{first}",
             only_by_name=True,  # intermediate figures of the search are not reported VaR
+            of_book=request.first is None,
         ),
         runner=request.runner,
     )

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
+from aggregation.on_demand import plan_request, plan_scope, sealed_by, stored_recipe, value_request, value_scope
 from aggregation.price import of_scope, size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import VOLATILE, name_code
@@ -59,9 +59,7 @@ def request_for(
         return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=made)
     if stored.market_date == as_of:
         return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored.scenario_set_id)
-    definition = load_stored(snapshot, stored).definition
-    parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    anew = ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
+    _, anew = stored_recipe(snapshot, scenario)
     return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=anew)
 
 

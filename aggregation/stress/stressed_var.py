@@ -153,14 +153,17 @@ def _replayed(period: str) -> dict[str, str]:
     return {"first": str(PERIODS[period].first), "last": str(PERIODS[period].last)}
 
 
-def _valuation(query: RiskQuery, replayed: dict[str, str]) -> ValuationRequest:
+def _valuation(query: StressedQuery, replayed: dict[str, str]) -> ValuationRequest:
     return validated(
         ValuationRequest,
         {
             "as_of": query.as_of,
             "positions_dates": (query.positions_date or query.as_of,),
             "scenarios": ScenarioRequest(
-                method="replay", parameters=dict(replayed), name=f"stressed-{replayed['first']}-{replayed['last']}"
+                method="replay",
+                parameters=dict(replayed),
+                name=f"stressed-{replayed['first']}-{replayed['last']}",
+                of_book=query.period is None,
             ),
         },
         "stress period",

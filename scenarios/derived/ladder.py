@@ -89,4 +89,5 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
         labels=(*rungs.labels, *(f"{rung}{SEPARATOR}{s}" for rung in rungs.labels for s in source.labels)),
         weights=weights,
         excluded=excluded,
+        of_book=source.of_book,
     )

@@ -74,6 +74,7 @@ def generate(snapshot: Snapshot, definition: RebasedDefinition, name: str) -> Sc
         held=dict(market.held),
         version=0,
         market_data_version=market.market_data_version,
+        of_book=source.of_book or market.of_book,
     )
 
 

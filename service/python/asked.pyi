@@ -634,7 +634,7 @@ class Works:
         """Value every contract held on a date under every scenario; what is known is reused."""
     def make_scenario_set(
         self, *, method: str = ..., parameters: Mapping[str, Any] | None = ..., name: str | None = ...,
-        only_by_name: bool = ..., as_of: str | date,
+        only_by_name: bool = ..., of_book: bool = ..., as_of: str | date,
     ) -> Figures:
         """Make a scenario set and store it."""
     def save_branch(

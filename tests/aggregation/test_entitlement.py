@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,26 @@ from aggregation.book.entitled_lake import CUT, WHOLE, EntitledLake, shows_figur
 from aggregation.book.entitlement import Entitlement
 from aggregation.change.released import released_of
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.regulatory.ima_sets import Period, stressed_moves
 from aggregation.release import ReleaseRequest, release
 from aggregation.replay import replay
 from aggregation.session import Session, reading
+from aggregation.stress.stress_period import StressPeriodRequest, valuation_request
 from aggregation.whatif.save_branch import BranchRequest, save_branch
 from lake.committer import Committer
 from lake.errors import BadInput, NotAllowed, NotFound
 from lake.schemas import TABLES
 from lake.tables import Lake
 from lake.versions import as_known
+from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
+from scenarios.store import find_scenario_set, list_scenario_sets, load_stored, save_scenario_set
+from scenarios.types import ScenarioSet
 from valuation.books.branches import list_branches
 from valuation.books.orders import NettingRequest, net_orders
 from valuation.books.positions import ingest_positions
 from valuation.books.trade_history import trade_history
-from valuation.sets.requests import run_valuation
+from valuation.market.rolled_market import Carry, roll
+from valuation.sets.requests import ValuationRequest, run_valuation
 from valuation.sets.standards import StandardRequest, set_standard
 from valuation.sets.store import find_sealed, list_valuation_sets
 
@@ -294,3 +301,79 @@ def test_the_exposure_at_default_of_a_part_is_without_collateral(valued_lake: Pa
     answer = questions.ask(session(Lake.open(valued_lake)), "sa-ccr", query)
     assert answer.rows.num_rows
     assert any("Collateral is left out" in note for note in answer.notes)
+
+
+def test_scenario_sets_of_a_book_are_seen_by_those_who_see_as_much(valued_copy: Lake) -> None:
+    """A bump of a pair is made for everybody, then for one desk, then as a set that is everybody's."""
+    lake, name = valued_copy, "bumps-of-pairs"
+    pair = {"pairs": [["EQ:AAA", "EQ:BBB"]]}
+    of_book = ScenarioRequest(method="bumps", parameters=pair, name=name, of_book=True)
+    options, equities, both = (EntitledLake(lake, e) for e in (OPTIONS, EQUITIES, BOTH))
+
+    def save(committer: Committer, asked: ScenarioRequest) -> ScenarioSet:
+        return save_scenario_set(committer, make_scenario_set(lake.snapshot(), MONDAY, asked))
+
+    def names(of: Lake) -> list[str]:
+        return [r["name"] for r in list_scenario_sets(of).to_pylist()]
+
+    with Committer(lake, "test") as committer:
+        before, version = names(lake), lake.version("scenario_sets")
+        # two contents under one name: another reader's first is version 1 all the same
+        save(committer, of_book.model_copy(update={"parameters": {**pair, "price": 0.002}}))
+        whole = save(committer, of_book)
+        assert (whole.version, names(lake)) == (2, [*before, name, name])
+        for of in (options, equities, both):
+            assert names(of) == before
+            with pytest.raises(NotFound, match="Unknown scenario set") as told:
+                find_scenario_set(of, "bumps-of-pair")
+            assert name not in told.value.message
+            with pytest.raises(NotFound):
+                find_scenario_set(of, whole.scenario_set_id)
+            assert of.read("scenario_levels", among={"scenario_set_id": [whole.scenario_set_id]}).num_rows == 0
+            assert not of.shows_version("scenario_sets")
+        mine = save(committer.reading(options), of_book)
+        again = save(committer.reading(options), of_book)
+        assert (mine.scenario_set_id, mine.version, again.version) == (whole.scenario_set_id, 1, 1)
+        assert lake.version("scenario_sets") == version + 3
+        assert names(options) == [*before, name]
+        assert load_stored(options, find_scenario_set(options, name)).of_book
+        # a name means one's own, an id what is seen
+        assert (names(both), names(equities), len(names(lake))) == (before, before, len(before) + 2)
+        assert find_scenario_set(both, mine.scenario_set_id).name == name
+        assert find_scenario_set(lake, name).version == 2
+        everybodys = save(committer, of_book.model_copy(update={"of_book": False}))
+        assert everybodys.scenario_set_id == whole.scenario_set_id
+        assert names(equities) == [*before, name]
+        assert not load_stored(equities, find_scenario_set(equities, name)).of_book
+
+
+def test_valuations_under_scenarios_of_a_book_are_of_whoever_asked(valued_copy: Lake) -> None:
+    of_book = ScenarioRequest(method="bumps", parameters={"pairs": [["EQ:AAA", "EQ:BBB"]]}, of_book=True)
+    asked = ValuationRequest(as_of=MONDAY, scenarios=of_book)
+    before = list_valuation_sets(EntitledLake(valued_copy, OPTIONS))
+    with Committer(valued_copy, "test") as committer:
+        run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
+        assert list_valuation_sets(EntitledLake(valued_copy, OPTIONS)) == before
+        of = session(valued_copy, committer=committer)
+        run_valuation(of.writer(), asked, spark=no_spark)  # type: ignore[arg-type]
+    seen = list_valuation_sets(EntitledLake(valued_copy, OPTIONS))
+    assert [s.scenario_set_name for s in seen[:-1]] == [s.scenario_set_name for s in before]
+    assert seen[-1].scenario_set_name == default_name(of_book)
+    assert len(list_valuation_sets(EntitledLake(valued_copy, EQUITIES))) == len(before)
+
+
+def test_recipes_that_follow_from_the_book_say_so(valued_copy: Lake) -> None:
+    cache = VectorCache(valued_copy)
+
+    def searched(**more: Any) -> bool:
+        period = StressPeriodRequest(as_of=MONDAY, length=20, **more)
+        return valuation_request(valued_copy, period, cache).scenarios.of_book
+
+    assert (searched(), searched(first=dt.date(2020, 1, 6))) == (True, False)
+    for found in (True, False):
+        period = Period(dt.date(2020, 1, 6), FRIDAY, searched=found)
+        assert stressed_moves(10, period).of_book is found
+    made = make_scenario_set(valued_copy.snapshot(), MONDAY, ScenarioRequest(parameters={"scenarios": 5}))
+    assert not made.of_book
+    rolled = roll(made, MONDAY + dt.timedelta(days=7), "constant", Carry())
+    assert rolled.of_book

@@ -163,6 +163,7 @@ def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Ca
         levels=levels,
         roll=Roll(since, to, market, scenario_set.base),
         version=0,
+        of_book=True,  # the carry is of the terms that are held
     )
 
 
