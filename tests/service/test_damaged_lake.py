@@ -65,7 +65,13 @@ def outcome(lake: Lake, cache: Path) -> str:
         return error.message
 
 
-@pytest.mark.parametrize("table", ["positions", "pnl_vectors", "valuation_members", "valuation_sets", "scenario_sets"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *(pytest.param(t, marks=pytest.mark.slow) for t in ("positions", "pnl_vectors")),  # files of many pages
+        *("valuation_members", "valuation_sets", "scenario_sets"),
+    ],
+)
 def test_flips_in_what_an_answer_reads(lake: Lake, tmp_path: Path, table: str) -> None:
     right = digest_of(lake, tmp_path / "whole")
     refused = 0
@@ -77,6 +83,7 @@ def test_flips_in_what_an_answer_reads(lake: Lake, tmp_path: Path, table: str) -
     assert refused >= 25
 
 
+@pytest.mark.slow
 def test_flips_in_the_cache_are_made_good(lake: Lake, tmp_path: Path) -> None:
     right = digest_of(lake, tmp_path / "cache")
     for file in [f for f in (tmp_path / "cache").rglob("*") if f.is_file() and f.stat().st_size]:
