@@ -191,6 +191,19 @@ def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built_once(tmp_path_factory, "bare", lambda folder: build_lake(folder / "lake"))
 
 
+@pytest.fixture(scope="session")
+def monday_lake(bare_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Valued on Monday alone; to be copied."""
+
+    def build(folder: Path) -> Lake:
+        lake = Lake.open(shutil.copytree(bare_lake, folder / "lake"))
+        with Committer(lake, "test") as committer:
+            run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
+        return lake
+
+    return built_once(tmp_path_factory, "monday", build)
+
+
 @pytest.fixture
 def work_lake(bare_lake: Path, tmp_path: Path) -> Lake:
     """A lake of the test's own, nothing valued yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from lake.tables import Lake
 from valuation.sets.requests import run_valuation
 
 
-@pytest.fixture
-def lake(work_lake: Lake) -> Lake:
+@pytest.fixture(scope="module")
+def made(bare_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Market data came in three times, and each day was valued under two sets: many files of one partition."""
-    with Committer(work_lake, "test") as committer:
-        market = work_lake.read("market_data").sort_by("as_of_date")
+    lake = Lake.open(shutil.copytree(bare_lake, tmp_path_factory.mktemp("pieces") / "lake"))
+    with Committer(lake, "test") as committer:
+        market = lake.read("market_data").sort_by("as_of_date")
         committer.put("market_data", market.slice(0, 300), replace=True)
         committer.put("market_data", market.slice(300, 60))
         committer.put("market_data", market.slice(360))
@@ -32,7 +34,12 @@ def lake(work_lake: Lake) -> Lake:
             for scenarios in (30, 25):
                 asked = request(day, scenarios={"parameters": {"scenarios": scenarios}, "name": f"of-{scenarios}"})
                 run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
-    return work_lake
+    return lake.path
+
+
+@pytest.fixture
+def lake(made: Path, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(made, tmp_path / "lake"))
 
 
 def plain(told: dict[str, Any]) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,10 +29,8 @@ QUERY = RiskQuery(as_of=MONDAY, by=("desk",), measures=("var", "es"))
 
 
 @pytest.fixture
-def lake(work_lake: Lake) -> Lake:
-    with Committer(work_lake, "test") as committer:
-        run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
-    return work_lake
+def lake(monday_lake: Path, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(monday_lake, tmp_path / "lake"))
 
 
 def as_new() -> None:
