@@ -55,7 +55,10 @@ PAGES = {
 
 LONG = [
     f"docs/{name}.md"
-    for name in ("api", "capital", "cli", "cva", "explain", "frtb-ima", "market-data", "market-quality", "scenarios")
+    for name in (
+        *("api", "capital", "cli", "cva", "explain", "exposure", "frtb-ima"),
+        *("greeks", "market-data", "market-quality", "pnl-explain", "scenarios"),
+    )
 ]
 
 FILES = {  # those the commands read, as the pages show them

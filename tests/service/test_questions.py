@@ -72,8 +72,9 @@ def value_first(made: Lake, name: str) -> None:
     json.dumps(before.to_dict(), default=str)
     if before.ready:
         return
-    with pytest.raises(NotValued):
-        questions.ask(session, name, query)
+    if name != "backtest":  # it answers of the days that are valued, and names the others
+        with pytest.raises(NotValued):
+            questions.ask(session, name, query)
     with Committer(made, "test") as committer:
         questions.value(Session(made, VectorCache(made), committer), name, query)
     after = questions.plan(session, name, query)
