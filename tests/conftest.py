@@ -63,6 +63,10 @@ _LONG = (
 )
 
 
+_SELDOM = {True: QUESTIONS.keys() - set(TRIED), False: OF_CAPITAL}  # of the long suites, and of the others
+_BEGIN = {long: tuple(f for n in names for f in (f"{n}-", f"/{n}")) for long, names in _SELDOM.items()}
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """What the suites over all questions try with one on counterparties or capital is slow, and of the long ones all but `TRIED`."""
@@ -70,9 +74,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         given = getattr(item, "callspec", None)
         if given is None or item.path.parent.name in _THEIR_OWN:
             continue
-        seldom = QUESTIONS.keys() - set(TRIED) if item.path.name in _LONG else OF_CAPITAL
+        seldom = _SELDOM[item.path.name in _LONG]
         named = {v for v in given.params.values() if isinstance(v, str)}
-        if named & seldom or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in seldom):
+        if named & seldom or given.id in seldom or given.id.startswith(_BEGIN[item.path.name in _LONG]):
             item.add_marker(pytest.mark.slow)
     yield
     items[:] = _side_by_side(items)
