@@ -42,6 +42,10 @@ settings.register_profile("search", derandomize=False, deadline=None, print_blob
 settings.load_profile("fixed")
 
 
+# a Java that lives for minutes spends half of its processor time on compiling anew what it has compiled, and on collecting side by side
+for _options in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
+    os.environ.setdefault(_options, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 # the width of the terminal of whoever runs the tests, which pytest-xdist hands on as a variable, folds no line of theirs
 os.environ.pop("COLUMNS", None)
 
@@ -59,17 +63,40 @@ _LONG = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+_SELDOM = {True: QUESTIONS.keys() - set(TRIED), False: OF_CAPITAL}  # of the long suites, and of the others
+_BEGIN = {long: tuple(f for n in names for f in (f"{n}-", f"/{n}")) for long, names in _SELDOM.items()}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """What the suites over all questions try with one on counterparties or capital is slow, and of the long ones all but `TRIED`."""
     for item in items:
         given = getattr(item, "callspec", None)
         if given is None or item.path.parent.name in _THEIR_OWN:
             continue
-        seldom = QUESTIONS.keys() - set(TRIED) if item.path.name in _LONG else OF_CAPITAL
+        seldom = _SELDOM[item.path.name in _LONG]
         named = {v for v in given.params.values() if isinstance(v, str)}
-        if named & seldom or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in seldom):
+        if named & seldom or given.id in seldom or given.id.startswith(_BEGIN[item.path.name in _LONG]):
             item.add_marker(pytest.mark.slow)
+    yield
+    items[:] = _side_by_side(items)
+
+
+def _side_by_side(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests of one Spark session, and those of the pages, each at the start of what one process of pytest-xdist is given.
+
+    The processes get a run of tests each and steal from the end of another's, so that one alone starts Spark, and one the servers.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes == 1:
+        return items
+    shared = {"spark": list[pytest.Item](), "pages": list[pytest.Item](), "": list[pytest.Item]()}
+    for item in items:
+        of_pages = item.path.parent.name == "web"
+        shared["spark" if "spark" in getattr(item, "fixturenames", ()) else "pages" if of_pages else ""].append(item)
+    last = max(0, (processes - 1) * len(items) // processes - len(shared["spark"]))
+    first, rest = shared[""][:last], shared[""][last:]
+    return [*shared["spark"], *first, *shared["pages"], *rest]
 
 
 @pytest.hookimpl(trylast=True)
@@ -155,9 +182,30 @@ def bumped_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def demo_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The market, bank and days of the demo with few positions, for documented examples; to be copied by tests that write."""
+    from demo_lake import build_demo_lake
+
+    return built_once(tmp_path_factory, "demo", build_demo_lake)
+
+
+@pytest.fixture(scope="session")
 def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A market and books, nothing valued; to be copied."""
     return built_once(tmp_path_factory, "bare", lambda folder: build_lake(folder / "lake"))
+
+
+@pytest.fixture(scope="session")
+def monday_lake(bare_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Valued on Monday alone; to be copied."""
+
+    def build(folder: Path) -> Lake:
+        lake = Lake.open(shutil.copytree(bare_lake, folder / "lake"))
+        with Committer(lake, "test") as committer:
+            run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
+        return lake
+
+    return built_once(tmp_path_factory, "monday", build)
 
 
 @pytest.fixture

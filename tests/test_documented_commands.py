@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 from command_line import varlake
-from demo_lake import build_demo_lake
 
 from lake.tables import Lake
 from service.api.app import create_app
 from service.config import Settings
-from service.demo import BOOK_DATES
 from service.jobs import JobTable
 from service.processes.engine import run_engine
 
@@ -57,7 +55,10 @@ PAGES = {
 
 LONG = [
     f"docs/{name}.md"
-    for name in ("api", "capital", "cli", "cva", "explain", "frtb-ima", "market-data", "market-quality", "scenarios")
+    for name in (
+        *("api", "capital", "cli", "cva", "explain", "exposure", "frtb-ima"),
+        *("greeks", "market-data", "market-quality", "pnl-explain", "scenarios"),
+    )
 ]
 
 FILES = {  # those the commands read, as the pages show them
@@ -149,11 +150,6 @@ def follow(text: str, lake: Path, folder: Path) -> list[str]:
     return faults
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_demo_lake(tmp_path_factory.mktemp("documented"), books=BOOK_DATES).path
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -162,6 +158,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if any(commands(text))
     ],
 )
-def test_every_command_runs_as_it_is_printed(name: str, demo: Path, tmp_path: Path) -> None:
-    lake = Path(shutil.copytree(demo, tmp_path / "lake"))
+def test_every_command_runs_as_it_is_printed(name: str, demo_lake: Path, tmp_path: Path) -> None:
+    lake = Path(shutil.copytree(demo_lake, tmp_path / "lake"))
     assert follow(PAGES[name], lake, tmp_path) == []

@@ -1,6 +1,7 @@
 """One name means one thing in a package: classes, public functions and modules."""
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
@@ -405,10 +406,13 @@ def source(package: str) -> dict[str, str]:
     return {str(f.relative_to(folder).with_suffix("")): f.read_text() for f in sorted(folder.rglob("*.py"))}
 
 
+parsed = functools.cache(ast.parse)  # a module is looked at for its classes and for its functions
+
+
 def classes(modules: Mapping[str, str]) -> Named:
     """Name and module of every class; `_Side` is the same name as `Side`."""
     for module, text in modules.items():
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if isinstance(node, ast.ClassDef):
                 yield node.name.lstrip("_"), module
 
@@ -416,7 +420,7 @@ def classes(modules: Mapping[str, str]) -> Named:
 def functions(modules: Mapping[str, str]) -> Named:
     """Name and module of every public function of a module."""
     for module, text in modules.items():
-        for node in ast.parse(text).body:
+        for node in parsed(text).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 yield node.name, module
 

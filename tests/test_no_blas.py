@@ -36,12 +36,12 @@ def calls(source: str) -> Iterator[str]:
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
             yield "@"
         elif isinstance(node, ast.Attribute):
-            of = ast.unparse(node.value)
-            if of in ("np", "numpy"):
+            of = node.value
+            if isinstance(of, ast.Name) and of.id in ("np", "numpy"):
                 if node.attr in REFUSED:
                     yield f"np.{node.attr}"
-            elif of.split(".")[-1] == "linalg":
-                yield f"{of}.{node.attr}"
+            elif "linalg" in (getattr(of, "attr", ""), getattr(of, "id", "")):
+                yield f"{ast.unparse(of)}.{node.attr}"
             elif node.attr == "dot":
                 yield ".dot"
         elif isinstance(node, ast.Import | ast.ImportFrom):

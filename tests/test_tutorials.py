@@ -75,6 +75,7 @@ def by_desk(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {r["desk"]: r for r in answer["rows"]}
 
 
+@pytest.mark.slow
 def test_a_bespoke_stress(tmp_path: Path) -> None:
     page = Page("bespoke-stress", tmp_path)
     assert "expected core seconds" in page.printed("--by desk,instrument_type --plan").stdout
@@ -131,6 +132,7 @@ def replayed(page: Page) -> None:
     assert compared["Interest Rate Swaps"]["march-2020-rates"] != 0
 
 
+@pytest.mark.slow
 def test_march_2020_replayed(tmp_path: Path) -> None:
     page = Page("march-2020-replayed", tmp_path)
     replayed(page)

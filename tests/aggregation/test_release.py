@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from command_line import varlake
 from deltalake import DeltaTable
-from small_lake import FACTORS, FRIDAY, MONDAY, build_lake, no_spark, request
+from small_lake import FACTORS, FRIDAY, MONDAY, no_spark, request
 from support import put_market, random_walks
 
 from aggregation.change.released import released_of
@@ -32,11 +32,8 @@ from valuation.sets.requests import run_valuation
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    lake = build_lake(tmp_path / "lake")
-    for day in (FRIDAY, MONDAY):
-        value(lake, day)
-    return lake
+def lake(valued_copy: Lake) -> Lake:
+    return valued_copy
 
 
 def value(lake: Lake, day: dt.date) -> None:

@@ -137,6 +137,7 @@ def test_what_is_wrong_is_told_so_that_the_next_call_is_right(said: dict[str, An
     assert said["planned"].structured_content["ready"] is True
 
 
+@pytest.mark.slow
 def test_a_service_answers_the_same(answering_lake: Path, said: dict[str, Any]) -> None:
     async def talk(client: Client) -> Any:
         with pytest.raises(MCPError, match="varlake://choices"):

@@ -170,6 +170,7 @@ def test_the_answer_of_another_service_is_not_taken_for_its_own(valued_lake: Pat
     assert f"Port {port} of 127.0.0.1 is taken by another process" in " ".join(second.stderr.split())
 
 
+@pytest.mark.slow
 def test_the_web_process_never_loads_spark(valued_lake: Path) -> None:
     """Asked in a process of its own, after a query, a plan and the document have been through it."""
     code = f"""

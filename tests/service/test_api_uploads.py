@@ -143,6 +143,7 @@ def test_files_are_tried_then_brought_in_by_the_engine_and_removed(
     assert without[0] == without[1]
 
 
+@pytest.mark.slow
 def test_the_running_service_takes_a_file_of_unknown_length_and_the_command_line_sees_its_job(work_lake: Lake) -> None:
     """Through the real server, in chunks, to the real engine."""
     with serving(work_lake.path, web_only=False) as (_, url):

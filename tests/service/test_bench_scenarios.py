@@ -1,8 +1,11 @@
 """The scenario benchmark runs at small sizes and measures what it says."""
 
+import pytest
+
 from service.bench.scenarios import bench_scenarios
 
 
+@pytest.mark.slow
 def test_rows_of_a_small_run() -> None:
     rows = bench_scenarios(n_factors=12, n_historical=40, n_paths=2048, n_many=5000)
     assert [r["work"].split(":")[0] for r in rows] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -32,14 +33,20 @@ TOMORROW, LATER = NOW.date() + dt.timedelta(days=1), NOW + dt.timedelta(days=2)
 AFTER = MONDAY + dt.timedelta(days=1)
 
 
-@pytest.fixture
-def lake(valued_copy: Lake) -> Lake:
+@pytest.fixture(scope="module")
+def made(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both days under the standard; Monday under two more sets, the newer of them in a branch's name."""
-    with Committer(valued_copy, "test") as committer:
+    lake = Lake.open(shutil.copytree(valued_lake, tmp_path_factory.mktemp("cleaning") / "lake"))
+    with Committer(lake, "test") as committer:
         for name, scenarios in (("short", 25), ("stress", 20)):
             asked = request(MONDAY, scenarios={"parameters": {"scenarios": scenarios}, "name": name})
             run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
-    return valued_copy
+    return lake.path
+
+
+@pytest.fixture
+def lake(made: Path, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(made, tmp_path / "lake"))
 
 
 def sets(lake: Lake) -> list[tuple[dt.date, str]]:

@@ -254,6 +254,7 @@ def test_a_command_lost_in_native_code_ends_at_a_signal(work_lake: Lake, number:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_valuation_is_stopped_while_spark_starts_and_leaves_no_java(work_lake: Lake) -> None:
     asked = ("value", "--as-of", str(MONDAY), "--runner", "spark", "-p", f"scenarios={SCENARIOS}")
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,10 +29,8 @@ QUERY = RiskQuery(as_of=MONDAY, by=("desk",), measures=("var", "es"))
 
 
 @pytest.fixture
-def lake(work_lake: Lake) -> Lake:
-    with Committer(work_lake, "test") as committer:
-        run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
-    return work_lake
+def lake(monday_lake: Path, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(monday_lake, tmp_path / "lake"))
 
 
 def as_new() -> None:
@@ -65,7 +64,13 @@ def outcome(lake: Lake, cache: Path) -> str:
         return error.message
 
 
-@pytest.mark.parametrize("table", ["positions", "pnl_vectors", "valuation_members", "valuation_sets", "scenario_sets"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *(pytest.param(t, marks=pytest.mark.slow) for t in ("positions", "pnl_vectors")),  # files of many pages
+        *("valuation_members", "valuation_sets", "scenario_sets"),
+    ],
+)
 def test_flips_in_what_an_answer_reads(lake: Lake, tmp_path: Path, table: str) -> None:
     right = digest_of(lake, tmp_path / "whole")
     refused = 0
@@ -77,6 +82,7 @@ def test_flips_in_what_an_answer_reads(lake: Lake, tmp_path: Path, table: str) -
     assert refused >= 25
 
 
+@pytest.mark.slow
 def test_flips_in_the_cache_are_made_good(lake: Lake, tmp_path: Path) -> None:
     right = digest_of(lake, tmp_path / "cache")
     for file in [f for f in (tmp_path / "cache").rglob("*") if f.is_file() and f.stat().st_size]:

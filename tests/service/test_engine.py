@@ -421,6 +421,7 @@ def test_a_job_that_does_not_heed_is_left_and_the_engine_goes_on(work_lake: Lake
         assert status.process == process.pid
 
 
+@pytest.mark.slow
 def test_an_engine_whose_job_does_not_heed_ends_at_a_signal_and_the_job_waits_for_the_next(work_lake: Lake) -> None:
     with engine_process(work_lake, "-c", STUCK) as (process, table):
         job = submit(table, request(FRIDAY))
@@ -434,6 +435,7 @@ def test_an_engine_whose_job_does_not_heed_ends_at_a_signal_and_the_job_waits_fo
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_job_is_cancelled_while_spark_starts(work_lake: Lake) -> None:
     with engine_process(work_lake, "-m", "service.processes.engine") as (process, table):
         job = submit(table, request(runner="spark"))

@@ -38,6 +38,7 @@ def drawn(monkeypatch):
     return kept
 
 
+@pytest.mark.slow
 def test_tables_of_every_question_of_exposure(ask, capsys):
     result, query = ask("exposure", by=["counterparty"])
     answers.show("exposure", result, query)

@@ -180,11 +180,11 @@ def users(lake: Path, disk: Path) -> None:
 
 LONG = [
     pytest.param(check, marks=pytest.mark.slow)
-    for check in ("full", "commands", "full_while_a_job_waits", "little_room")
+    for check in ("read_only", "full", "commands", "full_while_a_job_waits", "little_room")
 ]
 
 
-@pytest.mark.parametrize("check", ["read_only", "users", *LONG])
+@pytest.mark.parametrize("check", ["users", *LONG])
 def test_a_disk_that_takes_nothing(check: str, valued_lake: Path, tmp_path: Path) -> None:
     on_a_small_disk(check, valued_lake, tmp_path)
 

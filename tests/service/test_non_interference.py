@@ -202,6 +202,7 @@ def worked(asked: Asked, ids: Asked) -> Iterator[Any]:
     yield said(asked.client.get("/api/v1/jobs"), asked.lake)
 
 
+@pytest.mark.slow
 def test_what_a_trader_newly_holds_does_not_show_what_others_held(tmp_path: Path) -> None:
     """A contract is valued for whoever comes to hold it from the next valuation on, whether another desk had it valued before or not."""
     pair = [Asked.of(build(tmp_path / str(seed), seed)) for seed in (1, 2)]

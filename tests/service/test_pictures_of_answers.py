@@ -74,7 +74,10 @@ TITLES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+FEW = ("var", "backtest", "ladder")  # bars, a line, a grid
+
+
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in PICTURES])
 def test_title_foot_and_axes(name: str, lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
     result, _ = drawn(lake, name, tmp_path, **MORE.get(name, {}))
     (figure,) = figures

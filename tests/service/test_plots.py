@@ -59,7 +59,7 @@ DRAWN: dict[str, Callable[..., Path]] = {
 }
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [n if n == "histogram" else pytest.param(n, marks=pytest.mark.slow) for n in DRAWN])
 def test_the_ending_decides_the_format_and_the_same_picture_is_the_same_file(name: str, tmp_path: Path) -> None:
     for ending, begins in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         one, two = (DRAWN[name](tmp_path / f"{i}.{ending}").read_bytes() for i in range(2))
@@ -69,8 +69,13 @@ def test_the_ending_decides_the_format_and_the_same_picture_is_the_same_file(nam
 
 @pytest.mark.parametrize(
     ("size", "names"),
-    [*((size, ("A$B$ <&>",)) for size in SIZES.values()), (87_654_321.0, tuple(LONG))],
-    ids=[*SIZES, "30 long names"],
+    [
+        *(
+            pytest.param(size, ("A$B$ <&>",), id=kind, marks=[] if kind in ("tiny", "huge") else [pytest.mark.slow])
+            for kind, size in SIZES.items()
+        ),
+        pytest.param(87_654_321.0, tuple(LONG), id="30 long names"),
+    ],
 )
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_labels_touch_and_figures_have_no_exponent(

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 import python_calamine
 from command_line import refused, varlake
-from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
 from once import built_once
 from rich.cells import cell_len
@@ -45,17 +45,18 @@ from service.rendering.answers import PICTURES
 
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")
 NAMES = list(QUESTIONS)
+WIDTHS = [80, pytest.param(140, marks=pytest.mark.slow)]  # of terminals
 # in their examples counts, sensitivities or real prices are given
 OF_NO_POSITIONS = ("backtest-counts", "sa-cva", "rfet")
 OF_NO_MONEY = ("backtest-counts", "pla", "desk-eligibility", "rfet")
 
 
 @pytest.fixture(scope="module")
-def lake(tried: list[str], tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tried: list[str], demo_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """What the examples rest on is valued once, question by question, as `--value` does it; of those that are tried in this run."""
 
     def build(folder: Path) -> Lake:
-        made = build_demo_lake(folder)
+        made = Lake.open(shutil.copytree(demo_lake, folder / "lake"))
         for name in tried:
             value_first(made, name)
         return made
@@ -71,8 +72,9 @@ def value_first(made: Lake, name: str) -> None:
     json.dumps(before.to_dict(), default=str)
     if before.ready:
         return
-    with pytest.raises(NotValued):
-        questions.ask(session, name, query)
+    if name != "backtest":  # it answers of the days that are valued, and names the others
+        with pytest.raises(NotValued):
+            questions.ask(session, name, query)
     with Committer(made, "test") as committer:
         questions.value(Session(made, VectorCache(made), committer), name, query)
     after = questions.plan(session, name, query)
@@ -330,7 +332,7 @@ def test_bad_input_gives_the_same_error_at_every_door(name: str, lake: Lake, cli
         assert got.get_json()["detail"] == said
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_text_fits_the_terminal(name: str, width: int, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is wider; a figure of the full text is there as it is, or the text names columns that it leaves out."""
@@ -354,7 +356,7 @@ def test_the_text_fits_the_terminal(name: str, width: int, lake: Lake, monkeypat
         assert figures <= set(re.findall(r"[-+]?[\d,.]*\d%?(?=\s)", fitted.stdout))
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "line",
     [

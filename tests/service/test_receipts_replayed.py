@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
-from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
+from small_lake import FRIDAY, MONDAY, book_csv
 
 from aggregation.differences import differences
 from aggregation.receipts import own_digest, sealed
@@ -21,16 +22,13 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from valuation.books.positions import ingest_positions
-from valuation.sets.requests import run_valuation
 
 QUERY = RiskQuery(as_of=MONDAY, by=("desk",), measures=("var", "es"))
 
 
 @pytest.fixture
-def lake(work_lake: Lake) -> Lake:
-    with Committer(work_lake, "test") as committer:
-        run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
-    return work_lake
+def lake(monday_lake: Path, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(monday_lake, tmp_path / "lake"))
 
 
 def receipt(lake: Lake, query: RiskQuery = QUERY) -> Mapping[str, Any]:

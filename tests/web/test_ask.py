@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlencode
 
+import pytest
 from browser_tab import Tab
 from playwright.sync_api import Locator, Page, expect
 from small_lake import MONDAY, SHOCK
@@ -59,6 +60,7 @@ def test_what_is_wrong_is_said_at_its_field_with_what_is_right(tab: Tab) -> None
     expect(wrong).not_to_have_attribute("aria-invalid", "true")
 
 
+@pytest.mark.slow
 def test_objects_are_json_that_is_checked_as_it_is_sent(tab: Tab) -> None:
     moves = [{"trade": "T00000-2", "cost": 1}]
     page = tab.open(f"ask?question=limit-hedge&as_of={MONDAY}&limit=30000")
@@ -93,6 +95,7 @@ def test_what_is_not_valued_is_planned_valued_on_a_press_and_shown_without_a_rel
     assert page.evaluate("() => window.here")
 
 
+@pytest.mark.slow
 def test_the_picture_of_an_answer_is_drawn_when_it_is_opened(tab: Tab) -> None:
     page = tab.open(VAR)
     page.locator(".picture summary").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from browser_tab import Tab
 from server import ask
 from shown_figures import shown
@@ -37,6 +38,7 @@ def test_the_figures_are_those_of_the_api_each_with_its_question_and_receipt(tab
     tab.picture("capital")
 
 
+@pytest.mark.slow
 def test_what_is_not_valued_says_its_price_and_is_valued_on_a_click_without_a_reload(tab: Tab, site: str) -> None:
     page = tab.open("capital")
     panel = page.get_by_role("region", name="Risk classes, VaR 99% and ES 97.5%", exact=True)
@@ -51,6 +53,7 @@ def test_what_is_not_valued_says_its_price_and_is_valued_on_a_click_without_a_re
     assert panel.locator(f'a[data-receipt="{found["receipt"]["receipt_digest"]}"]').count() == 1
 
 
+@pytest.mark.slow
 def test_the_multiplier_is_tested_when_asked_for_and_leads_to_its_days(tab: Tab, site: str) -> None:
     found = answer(site, f"backtest?from={FRIDAY}&to={MONDAY}&levels=0.99&simulations=0")
     page = tab.open("capital")

@@ -88,6 +88,7 @@ def test_counterparties_open_to_netting_sets_and_trades(tab: Tab, site: str) -> 
     assert "cell" not in tab.shown()
 
 
+@pytest.mark.slow
 def test_market_risk_by_desk_and_by_class(tab: Tab, site: str) -> None:
     page = tab.open("capital?tab=market")
     panel = answered(tab, "Market risk, standardised approach")
@@ -109,6 +110,7 @@ def test_market_risk_by_desk_and_by_class(tab: Tab, site: str) -> None:
     accessible(tab)
 
 
+@pytest.mark.slow
 def test_cva_has_figures_where_there_is_a_curve_and_reasons_where_not(tab: Tab, site: str) -> None:
     page = tab.open(f"capital?tab=cva&{PATHS}")
     charge, cva = answered(tab, "Capital for CVA risk, basic approach"), answered(tab, "CVA and DVA")
@@ -156,6 +158,7 @@ def test_the_report_has_every_risk_and_what_is_in_no_figure(tab: Tab, site: str)
     accessible(tab)
 
 
+@pytest.mark.slow
 def test_two_points_and_a_plan_show_every_cause_and_cell(tab: Tab, site: str) -> None:
     for part, name, asked in (
         ("compare", "capital-compare", f"from={FRIDAY}&to={MONDAY}&parts=credit&by=desk"),

@@ -76,6 +76,7 @@ def test_causes_add_up_and_a_press_opens_a_cell_to_its_trades(tab: Tab) -> None:
     assert tab.inaccessible() == []
 
 
+@pytest.mark.slow
 def test_a_press_in_the_waterfall_filters_the_table(tab: Tab) -> None:
     page = tab.open(f"{ADDRESS.replace('&interval=0.95', '')}&tab=causes")
     largest = max(api(tab, "explain")["causes"], key=lambda c: abs(c["value"]))
@@ -119,6 +120,7 @@ def test_drivers_pnl_and_reconcile_show_the_figures_of_the_api(tab: Tab) -> None
     assert table_of(panel, "Conventions")[0]["convention"] == "as ours"
 
 
+@pytest.mark.slow
 def test_tabs_are_moved_through_by_the_arrows_and_all_are_accessible(tab: Tab) -> None:
     page = tab.open(ADDRESS)
     page.get_by_role("tab", name="Change").focus()
@@ -144,6 +146,7 @@ def test_what_is_wrong_is_said_at_the_field_with_the_nearest_name(tab: Tab) -> N
     assert field.input_value() == "dsk"
 
 
+@pytest.mark.slow
 def test_the_address_is_the_page_and_the_points_are_swapped(tab: Tab) -> None:
     page = tab.open(f"{ADDRESS}&tab=causes&measure=es&level=0.9&cell=%7B%22desk%22%3A%22Options%22%7D")
     before = page.locator("main").inner_text()
@@ -157,6 +160,7 @@ def test_the_address_is_the_page_and_the_points_are_swapped(tab: Tab) -> None:
     expect(page.get_by_label("from", exact=True)).to_have_value(str(MONDAY))
 
 
+@pytest.mark.slow
 def test_a_way_between_the_points_is_valued_as_a_job_on_a_press(tab: Tab) -> None:
     page = tab.open(f"{ADDRESS}&tab=causes&method=sequential")
     panel = page.get_by_role("tabpanel")

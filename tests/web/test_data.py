@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from browser_tab import Tab
 from server import ask
 from small_lake import BOOK, MONDAY, book_csv
@@ -97,6 +98,7 @@ def test_a_file_is_tried_then_brought_in_by_a_job_and_its_rejects_are_saved(own:
     own.picture("data-ingest")
 
 
+@pytest.mark.slow
 def test_a_file_with_columns_of_its_own_is_read_by_the_suggestion(own: Tab, tmp_path: Path) -> None:
     strange = tmp_path / "strange.csv"
     strange.write_text(
@@ -124,6 +126,7 @@ def test_a_file_that_is_refused_says_why_and_the_form_keeps_what_was_typed(tab: 
     assert page.get_by_label("matrix").input_value() == "mine"
 
 
+@pytest.mark.slow
 def test_a_job_is_followed_and_cancelled(idle: Tab) -> None:
     """Without an engine the job waits, until it is cancelled."""
     page = idle.open("data?tab=jobs")

@@ -16,7 +16,7 @@ def pages_of(tab: Tab) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1920)])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), pytest.param("dark", 1920, marks=pytest.mark.slow)])
 def test_every_page_opens_fits_the_screen_is_accessible_and_is_the_same_again(tab: Tab, theme: str, width: int) -> None:
     tab.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     tab.page.set_viewport_size({"width": width, "height": 900})

@@ -129,6 +129,7 @@ def test_what_is_shown_is_exported_with_all_open_nodes_in_their_order(tab: Tab) 
                     assert shown == ("" if kept is None else str(kept)), (kind, column)
 
 
+@pytest.mark.slow
 def test_columns_have_the_figures_of_their_cells_and_totals(tab: Tab) -> None:
     page = tab.open(
         address(
@@ -216,6 +217,7 @@ def test_the_grid_is_walked_by_keyboard_alone(tab: Tab) -> None:
     assert page.evaluate("() => document.activeElement.getAttribute('role')") == "treegrid"
 
 
+@pytest.mark.slow
 def test_chips_are_dragged_and_moved_by_keys_and_taken_from_a_list(tab: Tab) -> None:
     page = tab.open(address(rows="desk"))
     zone = {name: page.locator(f"[data-zone={name}]") for name in ("rows", "columns", "measures")}
@@ -252,6 +254,7 @@ def test_chips_are_dragged_and_moved_by_keys_and_taken_from_a_list(tab: Tab) -> 
     expect(zone["measures"].locator(".chip")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_link_shows_the_same_again(tab: Tab) -> None:
     page = tab.open(
         address(
@@ -319,6 +322,7 @@ def test_a_filter_that_names_nothing_is_an_error_at_its_field_with_the_nearest(t
     expect(row(page, "Options")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_holes_are_told_at_the_node_and_below(tab: Tab) -> None:
     page = tab.open(address(rows=["desk", "book"], open=path("Options")))
     half = f"{COPIES:,} of {2 * COPIES:,}"
@@ -334,6 +338,7 @@ def test_holes_are_told_at_the_node_and_below(tab: Tab) -> None:
     assert tab.inaccessible() == []
 
 
+@pytest.mark.slow
 def test_2400_trades_scroll_and_few_of_them_are_in_the_page(tab: Tab) -> None:
     page = tab.open(address(rows=["trade"], sort="label"))
     assert grid(page).get_attribute("aria-rowcount") == str(4 * COPIES + 2)
@@ -349,6 +354,7 @@ def test_2400_trades_scroll_and_few_of_them_are_in_the_page(tab: Tab) -> None:
     assert len(copied(page)) == 4 * COPIES + 1
 
 
+@pytest.mark.slow
 def test_of_many_rows_the_first_few_and_one_row_of_the_rest(tab: Tab) -> None:
     page = tab.open(address(rows="trade", limit=5, sort="-var:var_0.99"))
     assert grid(page).get_attribute("aria-rowcount") == str(1 + 1 + 5 + 1)
@@ -373,6 +379,7 @@ def test_sensitivities_and_days_that_are_not_valued_are_priced_and_valued_on_a_c
     }
 
 
+@pytest.mark.slow
 def test_the_page_is_accessible_in_the_dark_and_fits_the_screen(tab: Tab) -> None:
     page = tab.open(address(rows=["desk", "book"], columns="currency", at=path("Options"), panel="trades", heat="true"))
     page.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")

@@ -61,9 +61,14 @@ def test_an_answer_leads_to_its_receipt_its_inputs_and_the_same_bits(tab: Tab, s
     [
         # its question holds 5.0, which a browser that writes JSON anew makes 5: another receipt
         f"time?tab=backtest&from={FRIDAY}&to={MONDAY}&calendar=books&simulations=0&levels=0.9",
-        f"ask?question=pnl&as_of={MONDAY}",
-        f"ask?question=var&as_of={MONDAY}&where=desk=Options&measures=exceedance&thresholds=5",
-        f"ask?question=explain&from={FRIDAY}&to={MONDAY}&to_positions_date={FRIDAY}",
+        *(
+            pytest.param(address, marks=pytest.mark.slow)
+            for address in (
+                f"ask?question=pnl&as_of={MONDAY}",
+                f"ask?question=var&as_of={MONDAY}&where=desk=Options&measures=exceedance&thresholds=5",
+                f"ask?question=explain&from={FRIDAY}&to={MONDAY}&to_positions_date={FRIDAY}",
+            )
+        ),
     ],
 )
 def test_every_kind_of_answer_replays_to_the_same_bits_and_can_be_asked_again(tab: Tab, address: str) -> None:
@@ -112,6 +117,7 @@ def test_what_is_no_receipt_is_told_and_stays_in_the_field(tab: Tab) -> None:
         assert page.evaluate("() => document.activeElement?.id") == "receipt-text"
 
 
+@pytest.mark.slow
 def test_what_was_restated_since_is_told(own: Tab, tmp_path: Path) -> None:
     """A quantity is corrected after the answer was given."""
     opened(own, f"ask?question=var&as_of={MONDAY}&by=desk")
@@ -131,6 +137,7 @@ def test_what_was_restated_since_is_told(own: Tab, tmp_path: Path) -> None:
     assert replayed(own, "Replay").startswith("Replay: same bits")
 
 
+@pytest.mark.slow
 def test_the_page_is_accessible(tab: Tab) -> None:
     opened(tab, f"ask?question=var&{QUESTION}")
     replayed(tab, "Replay")

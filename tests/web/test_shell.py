@@ -69,6 +69,7 @@ def test_the_palette_goes_anywhere_by_keyboard_alone(tab: Tab) -> None:
     page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
 
 
+@pytest.mark.slow
 def test_arrows_move_in_the_palette_and_help_lists_the_keys(tab: Tab) -> None:
     page = tab.open(VAR)
     page.keyboard.press("Control+k")
@@ -294,6 +295,7 @@ def test_a_link_to_exactly_an_answer_is_copied_and_shows_it(tab: Tab) -> None:
     assert tab.shown() == VAR
 
 
+@pytest.mark.slow
 def test_a_menu_that_cannot_be_filled_says_why(tab: Tab) -> None:
     page = tab.open(VAR)
     page.route("**/api/v1/views", lambda route: route.abort("connectionrefused"))
@@ -309,6 +311,7 @@ def _of_workbook(path: Path) -> list[dict[str, Any]]:
     return [dict(zip(head, r, strict=True)) for r in rows]
 
 
+@pytest.mark.slow
 def test_a_picture_of_an_answer_is_taken_along(tab: Tab) -> None:
     page = tab.open(f"ask?question=explain&from={FRIDAY}&to={MONDAY}&by=desk")
     page.locator(".said summary").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
+import pytest
 from browser_tab import Tab
 from figures_shown import assert_shows, table_of
 from playwright.sync_api import Locator, Page, expect
@@ -121,6 +122,7 @@ def test_one_scenario_is_valued_on_a_press_and_shown_without_a_reload(tab: Tab) 
     assert tab.inaccessible() == []
 
 
+@pytest.mark.slow
 def test_several_scenarios_stand_side_by_side_under_what_was_written(tab: Tab) -> None:
     page = tab.open(address("equity -20%"))
     page.get_by_role("button", name="Add a scenario").click()
@@ -166,6 +168,7 @@ def test_ladders_are_heat_maps_of_one_axis_or_two(tab: Tab) -> None:
     expect(chart).to_have_attribute("aria-label", f"pnl over {axes[0]}")
 
 
+@pytest.mark.slow
 def test_other_questions_of_stress_ask_for_what_they_lack(tab: Tab) -> None:
     page = tab.open(address(FALL, tab="reverse-stress"))
     panel = page.get_by_role("tabpanel")
@@ -197,6 +200,7 @@ def test_a_scenario_is_saved_and_opened_again(tab: Tab) -> None:
     expect(editor(page)).to_have_value("equity -7%")
 
 
+@pytest.mark.slow
 def test_what_is_typed_outlives_a_reload_and_a_long_text_is_kept_in_the_tab(tab: Tab) -> None:
     page = tab.open(address("equity -20%"))
     editor(page).fill("equity -21%")

@@ -94,6 +94,7 @@ def test_an_exception_of_a_backtest_is_chosen_by_keyboard_and_shows_what_lies_be
     tab.picture("time-backtest")
 
 
+@pytest.mark.slow
 def test_nodes_tests_and_days_of_a_backtest_are_told(tab: Tab, site: str) -> None:
     page = tab.open(f"{BACKTEST}&by=desk&node=1")
     found = answer(site, f"backtest?{RANGE}&levels=0.95&levels=0.9&simulations=0&by=desk")
@@ -104,6 +105,7 @@ def test_nodes_tests_and_days_of_a_backtest_are_told(tab: Tab, site: str) -> Non
     assert outcome["source"] in page.get_by_role("region", name="Tests at 0.95").first.inner_text()
 
 
+@pytest.mark.slow
 def test_a_backtest_from_counts_and_its_faults(tab: Tab, site: str) -> None:
     page = tab.open("time?tab=counts")
     assert "Fill in the form" in page.locator(".answer").inner_text()
@@ -119,6 +121,7 @@ def test_a_backtest_from_counts_and_its_faults(tab: Tab, site: str) -> None:
     assert page.get_by_label("exceptions").input_value() == "five"
 
 
+@pytest.mark.slow
 def test_a_profile_shows_value_and_cash_at_every_horizon(tab: Tab, site: str) -> None:
     question = f"roll-forward?as_of={LAST}&horizons=1D&horizons=1M&by=desk"
     found = answer(site, question)
@@ -148,6 +151,7 @@ def test_a_day_that_cannot_be_is_told_and_nothing_typed_is_lost(tab: Tab) -> Non
     assert page.get_by_label("by", exact=True).input_value() == "dsk"
 
 
+@pytest.mark.slow
 def test_every_part_is_accessible(tab: Tab) -> None:
     for part, theme in (("series", "light"), ("backtest", "dark"), ("counts", "light"), ("profile", "dark")):
         tab.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]

@@ -48,7 +48,9 @@ def signed_in(tab: Tab, tokens: Mapping[str, str], name: str, address: str = "st
     return page
 
 
-@pytest.mark.parametrize("name", [u.name for u in EVERYBODY])
+@pytest.mark.parametrize(
+    "name", [pytest.param(u.name, marks=[] if u.name == "tom" else [pytest.mark.slow]) for u in EVERYBODY]
+)
 def test_every_page_is_there_for_every_role(tab: Tab, tokens: Mapping[str, str], name: str) -> None:
     signed_in(tab, tokens, name)
     for address in [*pages_of(tab), *(f"data?tab={t}" for t in ("market", "jobs", "proposals", "audit", "health"))]:

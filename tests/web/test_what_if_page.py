@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+import pytest
 from browser_tab import Tab
 from figures_shown import assert_shows, table_of
 from playwright.sync_api import expect
@@ -185,6 +186,7 @@ def test_what_is_tried_is_saved_as_a_branch_asked_about_and_deleted(tab: Tab) ->
     assert [b["name"] for b in ask(f"{tab.site}api/v1/branches")[1]["rows"]] == []
 
 
+@pytest.mark.slow
 def test_a_limit_hedge_is_tried_as_a_what_if(tab: Tab) -> None:
     page = tab.open(f"what-if?{urlencode({**BOOK, 'tab': 'hedge', 'where': 'desk=Options'})}")
     expect(page.get_by_text("Give the limit and what may be done to reach it.")).to_be_visible()
@@ -214,6 +216,7 @@ def test_a_limit_hedge_is_tried_as_a_what_if(tab: Tab) -> None:
     assert_is_the_answer(tab, tried)
 
 
+@pytest.mark.slow
 def test_what_is_typed_outlives_a_reload_and_many_trades_are_kept_in_the_tab(tab: Tab) -> None:
     page = tab.open("what-if")
     page.get_by_role("button", name="Add: scale").click()

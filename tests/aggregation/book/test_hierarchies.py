@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -46,8 +47,8 @@ def ingest(lake: Lake, folder: Path, text: str) -> HierarchiesReport:
         return ingest_hierarchies(committer, path, RESERVED)
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     rng = np.random.default_rng(3)
     rows = [
         position(
@@ -60,10 +61,15 @@ def lake(tmp_path: Path) -> Lake:
         for i in range(120)
     ]
     vectors = {f"c{i}": ("USD", 10.0, rng.normal(size=40)) for i in range(6)}
-    lake = make_lake(tmp_path, Valued(vectors), rows)
+    lake = make_lake(tmp_path_factory.mktemp("hierarchies"), Valued(vectors), rows)
     put_valued(lake, Valued(vectors, day=LATER))
     put_positions(lake, [{**r, "positions_date": LATER} for r in rows])
     return lake
+
+
+@pytest.fixture
+def lake(made: Lake, tmp_path: Path) -> Lake:
+    return Lake.open(shutil.copytree(made.path, tmp_path / "lake"))
 
 
 def ask(lake: Lake, day: dt.date, *by: str, where: tuple[str, ...] = ()) -> RiskResult:

@@ -150,6 +150,7 @@ def random_point(rng: np.random.Generator, day: dt.date, first: int, desks: int 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10_000), shift=st.sampled_from([0, 1, 5, 19, 40]), measure=st.sampled_from(["var", "es"]))
+@pytest.mark.slow
 def test_any_two_points_against_plain_loops(
     tmp_path_factory: pytest.TempPathFactory, seed: int, shift: int, measure: str
 ) -> None:

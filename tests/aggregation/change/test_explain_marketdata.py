@@ -22,7 +22,7 @@ from valuation.books.positions import ingest_positions
 from valuation.samples.book import write_sample_book
 from valuation.sets.requests import ValuationRequest, run_valuation
 
-pytestmark = pytest.mark.marketdata
+pytestmark = [pytest.mark.marketdata, pytest.mark.slow]
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 N = 250

@@ -23,7 +23,7 @@ from valuation.sets.requests import ValuationRequest, run_valuation
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 
-pytestmark = pytest.mark.marketdata
+pytestmark = [pytest.mark.marketdata, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

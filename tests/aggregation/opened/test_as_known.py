@@ -198,6 +198,7 @@ def test_every_question_is_answered_as_it_was(restated: tuple[Lake, str, dict[st
         st.tuples(st.sampled_from(["market", "book"]), st.floats(50, 200), st.integers(0, 20)), min_size=1, max_size=4
     )
 )
+@pytest.mark.slow
 def test_after_any_corrections_each_earlier_answer_comes_again(
     tmp_path_factory: pytest.TempPathFactory, corrections: list[tuple[str, float, int]]
 ) -> None:

@@ -47,6 +47,7 @@ def exact(rows: list[dict[str, Any]], name: str) -> Fraction:
     return sum((Fraction(r[name]) for r in rows), Fraction(0))
 
 
+@pytest.mark.slow
 def test_both_ends_are_the_reports_of_the_days(lake: Lake) -> None:
     found = compared(lake, by=["desk"])
     for day, side in ((FRIDAY, "rwa_from"), (MONDAY, "rwa_to")):
@@ -58,7 +59,9 @@ def test_both_ends_are_the_reports_of_the_days(lake: Lake) -> None:
         assert all(v == 0.0 for k, v in mine.items() if k not in there)
 
 
-@pytest.mark.parametrize("by", [["desk"], ["trade"], ["counterparty", "desk"], []])
+@pytest.mark.parametrize(
+    "by", [["counterparty", "desk"], *(pytest.param(by, marks=pytest.mark.slow) for by in (["desk"], ["trade"], []))]
+)
 def test_causes_and_members_add_up_to_the_last_bit(lake: Lake, by: list[str]) -> None:
     found = compared(lake, by=by)
     rows, total = found.rows.to_pylist(), found.total

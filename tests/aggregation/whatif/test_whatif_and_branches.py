@@ -275,7 +275,13 @@ class TestBranches:
         assert run_query(own_lake, question()).receipt["valuation_set_id"] == before != made
         assert run_query(own_lake, question(branch="hedged")).receipt["valuation_set_id"] == made
 
-    @pytest.mark.parametrize("killed", ["before valuation_sets", "after valuation_sets", "before branches"])
+    @pytest.mark.parametrize(
+        "killed",
+        [
+            "before branches",
+            *(pytest.param(k, marks=pytest.mark.slow) for k in ("before valuation_sets", "after valuation_sets")),
+        ],
+    )
     def test_killed_beside_the_seal_it_is_saved_again_with_its_set(self, own_lake: Lake, killed: str) -> None:
         """A real kill, in a process of its own; the set it sealed answers for the branch alone."""
         before, there = run_query(own_lake, question()).receipt["valuation_set_id"], _sealed(own_lake)

@@ -129,7 +129,9 @@ def test_a_child_decodes_one_file_after_the_other(work: Any, path: Path) -> None
     assert not _lives(first)
 
 
-@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGSEGV, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGABRT, signal.SIGKILL))]
+)
 def test_a_signal_ends_the_child_alone_and_names_the_file(work: Any, path: Path, how: signal.Signals) -> None:
     before = _pid(work, path)
     with pytest.raises(

@@ -43,6 +43,7 @@ def move(made: ScenarioSet, factor_id: str, label: str) -> float:
         (COVID, ("2018-12-24", "2020-03-09", "2020-03-12", "2020-03-16"), ("2018-12-24",)),
     ],
 )
+@pytest.mark.slow
 def test_no_great_day_is_lost_to_a_holiday(
     lake: Lake, market_date: dt.date, days: tuple[str, ...], holidays: tuple[str, ...]
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_crisis_window_on_todays_market_by_proxy(lake: Lake) -> None:
 
 @pytest.mark.parametrize("decay", [0.94, 0.97])
 @pytest.mark.parametrize("market_date", [LEHMAN, COVID])
+@pytest.mark.slow
 def test_scaled_to_a_crisis_no_price_falls_below_zero(lake: Lake, market_date: dt.date, decay: float) -> None:
     made = build(lake, "historical", market_date, volatility_decay=decay)
     for f, row in zip(made.index.factors, made.levels, strict=True):
@@ -133,6 +135,7 @@ def test_named_periods(lake: Lake, period: str, factor_id: str, percent: float) 
     assert round(100 * total, 1) == percent
 
 
+@pytest.mark.slow
 def test_filtered_at_the_peak_of_a_crisis(lake: Lake) -> None:
     made = build(lake, "filtered", COVID, scenarios=500)
     assert made.index.row.keys() == made.fitted.keys()

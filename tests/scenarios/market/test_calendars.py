@@ -177,6 +177,7 @@ def test_the_shipped_catalogues_name_a_calendar_for_every_source(name: str) -> N
 
 
 @pytest.mark.marketdata
+@pytest.mark.slow
 def test_their_calendars_are_those_of_the_data(tmp_path: Path, market_data_dir: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     with Committer(lake, "test") as committer:

@@ -254,6 +254,7 @@ def held_of(lake: Lake) -> set[tuple[str, str]]:
 
 
 @pytest.mark.marketdata
+@pytest.mark.slow
 def test_what_is_real_passes(real: Lake) -> None:
     """The extremes that section 4 of the data's README calls real."""
     held = held_of(real)

@@ -57,7 +57,7 @@ def moved(group: str) -> PathModel:
     return dataclasses.replace(model, base=base)
 
 
-@pytest.mark.parametrize("of", ["level", "volatility"])
+@pytest.mark.parametrize("of", [pytest.param("level", marks=pytest.mark.slow), "volatility"])
 def test_what_has_the_same_key_keeps_its_bits(of: str) -> None:
     model, before = valued()
     names = before.contract_ids

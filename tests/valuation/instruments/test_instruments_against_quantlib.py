@@ -13,7 +13,7 @@ def test_every_instrument_type_has_an_oracle() -> None:
     assert oracle_types() == list(INSTRUMENTS)
 
 
-@pytest.mark.parametrize("n", [200, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [50, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("instrument_type", oracle_types())
 def test_random_contracts_have_the_price_of_the_oracle(instrument_type: str, n: int) -> None:
     compared = compare(instrument_type, n_contracts=n, n_states=2, seed=11)

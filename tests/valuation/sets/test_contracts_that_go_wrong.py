@@ -426,6 +426,7 @@ def test_on_spark_the_run_ends_and_the_others_are_as_in_a_clean_one(poison: None
         assert (reason, bool(re.search(words, message))) == (expected, True), (by_id[contract_id], reason, message)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_end_is_given_up_and_priced_in_a_child(poison: None, lake: Lake) -> None:
     """In this process, which goes on; in Python the loop itself is ended, too."""
     assert priced(lake, put_contracts(lake, good(10)))["failed"] == 0  # kernels are loaded
@@ -461,6 +462,7 @@ def test_a_market_that_cannot_be_opened_is_no_fault_of_a_contract(poison: None, 
         value_isolated(str(lake.path), nowhere, wanted)
 
 
+@pytest.mark.slow
 def test_isolated_from_the_start_where_the_settings_say_so(
     poison: None, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
