@@ -38,7 +38,6 @@ def move(made: ScenarioSet, factor_id: str, label: str) -> float:
         (COVID, ("2018-12-24", "2020-03-09", "2020-03-12", "2020-03-16"), ("2018-12-24",)),
     ],
 )
-@pytest.mark.slow
 def test_no_great_day_is_lost_to_a_holiday(
     lake: Lake, market_date: dt.date, days: tuple[str, ...], holidays: tuple[str, ...]
 ) -> None:

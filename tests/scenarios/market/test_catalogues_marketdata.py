@@ -17,7 +17,7 @@ from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.market.landing_catalogue import Catalogue, Source, ingest_market, load_catalogue, shipped_catalogues
 
-pytestmark = [pytest.mark.marketdata, pytest.mark.slow]
+pytestmark = pytest.mark.marketdata
 
 NOT_DATA = {  # descriptors of the folders: licence, source, schema
     f"datasets-{name}/datapackage.json" for name in ("finance-vix", "natural-gas", "oil-prices")
