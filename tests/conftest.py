@@ -25,6 +25,8 @@ from aggregation.session import reading
 from lake.committer import Committer
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from scenarios.market.sample_market import write_sample_market
 from service.config import Settings
 from valuation.sets.requests import run_valuation
 
@@ -131,6 +133,33 @@ def market_data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no market data at {folder}; name its folder in VARLAKE_TEST_MARKET_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_market(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with the real market files of the catalogue `marketdata`. To be copied by tests that write."""
+
+    def build(folder: Path) -> Lake:
+        lake = Lake.create(folder / "lake")
+        with Committer(lake, "test") as committer:
+            ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
+        return lake
+
+    return built_once(tmp_path_factory, "real-market", build)
+
+
+@pytest.fixture(scope="session")
+def sample_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with the synthetic market of the demo, all its years. Not to be written to."""
+
+    def build(folder: Path) -> Lake:
+        catalogue = write_sample_market(folder / "files")
+        lake = Lake.create(folder / "lake")
+        with Committer(lake, "test") as committer:
+            ingest_market(committer, folder / "files", load_catalogue(catalogue))
+        return lake
+
+    return built_once(tmp_path_factory, "sample-market", build)
 
 
 @pytest.fixture(scope="session")

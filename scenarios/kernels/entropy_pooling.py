@@ -3,7 +3,8 @@
 .. [M] A. Meucci, "Fully flexible views: theory and practice", Risk 21(10), 2008, 97-102: entropy pooling.
 
 The dual has one variable a view: p_i is proportional to prior_i exp(-sum_k l_k a_ki), and l minimises
-log sum_i prior_i exp(-l.a_i) + l.b, a convex function, with l_k >= 0 for a view of the kind <=.
+log sum_i prior_i exp(-l.a_i) + l.b, a convex function, with l_k >= 0 for a view of the kind <=. Its minimum is minus the
+relative entropy of p, and no p is further from the prior than -log min_i prior_i: below that, no p satisfies the views.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from scipy.special import logsumexp
 
 from lake.arrays import Bools, Floats
@@ -56,9 +57,16 @@ def pool(prior: Floats, values: Floats, targets: Floats, at_most: Bools) -> Pool
         log_p, total = _tilted(log_prior, a, multipliers)
         return float(total + (multipliers * b).sum()), b - (a * np.exp(log_p)).sum(axis=1)
 
+    least = log_prior.min() - 1.0  # well below the bound: a view that is missed by less than the tolerance is met
+
+    def stop_where_impossible(intermediate_result: OptimizeResult) -> None:
+        if intermediate_result.fun < least:
+            raise StopIteration
+
     start = np.zeros(len(b))
     options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
-    multipliers = np.asarray(minimize(dual, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x)
+    how = {"jac": True, "bounds": bounds, "method": "L-BFGS-B", "options": options, "callback": stop_where_impossible}
+    multipliers = np.asarray(minimize(dual, start, **how).x)
     multipliers = _polish(log_prior, a, b, at_most, multipliers)
     log_p, _ = _tilted(log_prior, a, multipliers)
     tilted = np.exp(log_p)

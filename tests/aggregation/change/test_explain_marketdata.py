@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,6 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from valuation.books.positions import ingest_positions
 from valuation.samples.book import write_sample_book
 from valuation.sets.requests import ValuationRequest, run_valuation
@@ -29,11 +29,10 @@ N = 250
 
 
 @pytest.fixture(scope="module")
-def lake(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(real_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("march")
-    lake = Lake.create(folder / "lake")
+    lake = Lake.open(shutil.copytree(real_market, folder / "lake"))
     with Committer(lake, "test") as committer:
-        ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
         files = write_sample_book(lake.snapshot(), folder / "book", positions=150, dates=f"{FRIDAY},{MONDAY}", seed=3)
         for file in files:
             ingest_positions(committer, file)

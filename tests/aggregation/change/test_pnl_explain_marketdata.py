@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -15,7 +16,6 @@ from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from valuation.books.contracts import contracts_held
 from valuation.books.positions import ingest_positions
 from valuation.samples.book import write_sample_book
@@ -27,11 +27,9 @@ pytestmark = [pytest.mark.marketdata, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, market_data_dir: Path) -> Lake:
+def lake(real_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("real")
-    lake = Lake.create(folder / "lake")
-    with Committer(lake, "test") as committer:
-        ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
+    lake = Lake.open(shutil.copytree(real_market, folder / "lake"))
     files = write_sample_book(lake.snapshot(), folder / "book", positions=1500, dates=f"{FRIDAY},{MONDAY}", seed=1)
     with Committer(lake, "test") as committer:
         for file in files:

@@ -557,7 +557,8 @@ def test_real_files_read_as_duckdb_reads_them(market_data_dir: Path, file: str, 
         expected |= {
             (day, name): None if v is None else float(v) for name, v in zip(landing.columns, row[1:], strict=True)
         }
-    assert {(r["date"], r["column"]): r["value"] for r in landing.rows.to_pylist()} == expected
+    dates, columns, values = (landing.rows[name].to_pylist() for name in ("date", "column", "value"))
+    assert dict(zip(zip(dates, columns, strict=True), values, strict=True)) == expected
 
 
 @pytest.mark.marketdata

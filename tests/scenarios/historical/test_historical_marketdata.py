@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lake.committer import Committer
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.types import ScenarioSet
 
 pytestmark = pytest.mark.marketdata
@@ -17,12 +15,9 @@ pytestmark = pytest.mark.marketdata
 LEHMAN, COVID = dt.date(2008, 10, 15), dt.date(2020, 3, 16)
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, market_data_dir: Path) -> Lake:
-    made = Lake.create(tmp_path_factory.mktemp("market") / "lake")
-    with Committer(made, "test") as committer:
-        ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
-    return made
+@pytest.fixture
+def lake(real_market: Path) -> Lake:
+    return Lake.open(real_market)
 
 
 def build(lake: Lake, method: str, market_date: dt.date, **parameters: object) -> ScenarioSet:
@@ -43,7 +38,6 @@ def move(made: ScenarioSet, factor_id: str, label: str) -> float:
         (COVID, ("2018-12-24", "2020-03-09", "2020-03-12", "2020-03-16"), ("2018-12-24",)),
     ],
 )
-@pytest.mark.slow
 def test_no_great_day_is_lost_to_a_holiday(
     lake: Lake, market_date: dt.date, days: tuple[str, ...], holidays: tuple[str, ...]
 ) -> None:

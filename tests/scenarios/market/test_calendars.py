@@ -177,11 +177,8 @@ def test_the_shipped_catalogues_name_a_calendar_for_every_source(name: str) -> N
 
 
 @pytest.mark.marketdata
-@pytest.mark.slow
-def test_their_calendars_are_those_of_the_data(tmp_path: Path, market_data_dir: Path) -> None:
-    lake = Lake.create(tmp_path / "lake")
-    with Committer(lake, "test") as committer:
-        ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
+def test_their_calendars_are_those_of_the_data(real_market: Path) -> None:
+    lake = Lake.open(real_market)
     assert load_calendars(lake.snapshot()).of_source["usd_curve"] == "USGS"
     for date in ("2008-10-15", "2020-03-16", "2022-06-30"):
         made = generators.generate(lake.snapshot(), "historical", {"market_date": date}, "test")

@@ -15,9 +15,9 @@ from rdata.conversion import DEFAULT_CLASS_MAP
 
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.market.landing_catalogue import Source, ingest_market, load_catalogue, shipped_catalogues
+from scenarios.market.landing_catalogue import Catalogue, Source, ingest_market, load_catalogue, shipped_catalogues
 
-pytestmark = [pytest.mark.marketdata, pytest.mark.slow]
+pytestmark = pytest.mark.marketdata
 
 NOT_DATA = {  # descriptors of the folders: licence, source, schema
     f"datasets-{name}/datapackage.json" for name in ("finance-vix", "natural-gas", "oil-prices")
@@ -68,15 +68,22 @@ def columns_of(source: Source, file: str, found: pd.DataFrame) -> Iterator[tuple
         yield factor.risk_factor_id, values
 
 
-@pytest.mark.parametrize(
-    "lake_name", ["stocks", *(pytest.param(name, marks=pytest.mark.slow) for name in ("beside", "qrmdata"))]
-)
-def test_every_file_lands_as_others_read_it(market_data_dir: Path, tmp_path: Path, lake_name: str) -> None:
+def test_every_file_of_the_main_catalogue_lands_as_others_read_it(real_market: Path, market_data_dir: Path) -> None:
+    check_as_others_read_it(Lake.open(real_market), [load_catalogue("marketdata")], market_data_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", LAKES.values(), ids=LAKES)
+def test_every_file_lands_as_others_read_it(market_data_dir: Path, tmp_path: Path, names: list[str]) -> None:
     lake = Lake.create(tmp_path / "lake")
-    catalogues = [load_catalogue(name) for name in LAKES[lake_name]]
+    catalogues = [load_catalogue(name) for name in names]
     with Committer(lake, "test") as committer:
         for catalogue in catalogues:
             ingest_market(committer, market_data_dir, catalogue)
+    check_as_others_read_it(lake, catalogues, market_data_dir)
+
+
+def check_as_others_read_it(lake: Lake, catalogues: list[Catalogue], market_data_dir: Path) -> None:
     names = ["risk_factor_id", "as_of_date", "value_received", "value_used", "status"]
     table = lake.read("market_data", names).to_pandas()
     stored = {str(i): rows.set_index("as_of_date") for i, rows in table.groupby("risk_factor_id")}
@@ -124,14 +131,9 @@ def test_every_file_is_mapped(market_data_dir: Path) -> None:
     assert len(mapped) == 220
 
 
-def test_known_days_around_a_new_currency(market_data_dir: Path, tmp_path: Path) -> None:
+def test_known_days_around_a_new_currency(real_market: Path) -> None:
     """The last fixings in old units and the first in new ones, as the European Central Bank published them."""
-    lake = Lake.create(tmp_path / "lake")
-    with Committer(lake, "test") as committer:
-        catalogue = load_catalogue("marketdata")
-        only = catalogue.model_copy(update={"source": {"ecb_fx": catalogue.source["ecb_fx"]}})
-        ingest_market(committer, market_data_dir, only)
-    rows = lake.read("market_data").to_pylist()
+    rows = Lake.open(real_market).read("market_data", among={"risk_factor_id": ["FX:EURTRY", "FX:EURRON"]}).to_pylist()
     got = {(r["risk_factor_id"], str(r["as_of_date"])): (r["value_received"], r["value_used"]) for r in rows}
     for factor, day, received, used in [
         ("FX:EURTRY", "2004-12-31", 1836200.0, 1.8362),

@@ -18,7 +18,6 @@ from lake.tables import Lake
 from scenarios.market.gates import RULES, Panel, is_partial, load_parameters, suspects
 from scenarios.market.issues import newest_issues
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
-from scenarios.market.sample_market import write_sample_market
 from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor
 
 START = np.datetime64("2019-01-01")
@@ -220,16 +219,9 @@ def test_own_parameters_stand_in_for_the_shipped_ones(tmp_path: Path) -> None:
         load_parameters(tmp_path / "nowhere.toml")
 
 
-@pytest.fixture(scope="module")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The market of the demo."""
-    folder = tmp_path_factory.mktemp("gates")
-    lake = Lake.create(folder / "lake")
-    catalogue = write_sample_market(folder / "market")
-    with Committer(lake, "test") as committer:
-        report = ingest_market(committer, folder / "market", load_catalogue(str(catalogue)))
-    assert sum(s.held for s in report.sources) == 0
-    return lake
+@pytest.fixture
+def synthetic(sample_market: Path) -> Lake:
+    return Lake.open(sample_market)
 
 
 def test_the_synthetic_market_has_no_false_alarm_and_its_defects_are_found(synthetic: Lake) -> None:
@@ -241,12 +233,9 @@ def test_the_synthetic_market_has_no_false_alarm_and_its_defects_are_found(synth
     assert found.false_share <= 0.002
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory, market_data_dir: Path) -> Lake:
-    lake = Lake.create(tmp_path_factory.mktemp("real") / "lake")
-    with Committer(lake, "test") as committer:
-        ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
-    return lake
+@pytest.fixture
+def real(real_market: Path) -> Lake:
+    return Lake.open(real_market)
 
 
 def held_of(lake: Lake) -> set[tuple[str, str]]:

@@ -9,6 +9,7 @@ import gzip
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -584,8 +585,11 @@ def test_shipped_catalogues_load_and_say_what_is_synthetic() -> None:
 
 
 @pytest.fixture(scope="module")
-def real(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, MarketIngestReport]:
-    lake = Lake.create(tmp_path_factory.mktemp("real") / "lake")
+def real(
+    real_market: Path, market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Lake, MarketIngestReport]:
+    """The real folder ingested, and the report on it when it is brought again."""
+    lake = Lake.open(shutil.copytree(real_market, tmp_path_factory.mktemp("real") / "lake"))
     with Committer(lake, "test") as committer:
         return lake, ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
 
@@ -636,12 +640,10 @@ def test_the_real_folder_has_the_rows_its_description_says(real: tuple[Lake, Mar
 
 
 @pytest.mark.marketdata
-def test_the_real_folder_again_changes_nothing(real: tuple[Lake, MarketIngestReport], market_data_dir: Path) -> None:
-    lake, report = real
-    with Committer(lake, "test") as committer:
-        again = ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
-    assert again.market_data_version == report.market_data_version
-    assert sum(s.unchanged for s in again.sources) == sum(s.rows for s in report.sources)
+def test_the_real_folder_again_changes_nothing(real: tuple[Lake, MarketIngestReport], real_market: Path) -> None:
+    lake, again = real
+    assert again.market_data_version == Lake.open(real_market).version("market_data")
+    assert sum(s.unchanged for s in again.sources) == lake.read("market_data", ["as_of_date"]).num_rows
 
 
 @pytest.mark.marketdata

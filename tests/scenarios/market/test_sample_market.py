@@ -10,12 +10,11 @@ import pytest
 from scipy.stats import kurtosis
 
 from lake.arrays import Floats
-from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.market.calendars import sessions
 from scenarios.market.history import MarketHistory, load_history
-from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from scenarios.market.landing_catalogue import load_catalogue
 from scenarios.market.sample_market import DEFAULT_FIRST, DEFAULT_LAST, simulate, write_sample_market
 from scenarios.types import FACTOR_TYPES, RiskClass
 
@@ -23,14 +22,9 @@ SEEDS = (1, 2, 2026)
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> MarketHistory:
+def history(sample_market: Path) -> MarketHistory:
     """The default sample market through files, ingest and the lake."""
-    folder = tmp_path_factory.mktemp("sample")
-    catalogue = load_catalogue(write_sample_market(folder / "files"))
-    lake = Lake.create(folder / "lake")
-    with Committer(lake, "test") as committer:
-        ingest_market(committer, folder / "files", catalogue)
-    return load_history(lake.snapshot(), "XNYS", DEFAULT_FIRST, DEFAULT_LAST)
+    return load_history(Lake.open(sample_market).snapshot(), "XNYS", DEFAULT_FIRST, DEFAULT_LAST)
 
 
 def moves(seed: int) -> tuple[Floats, dict[str, Floats]]:

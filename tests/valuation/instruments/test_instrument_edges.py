@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from examples import BASE, EXAMPLES, INDEX, TODAY, numbered
 from scenarios.types import FACTOR_TYPES, RiskClass, ScenarioSet
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, parse_terms
-from valuation.market.rolled_market import Carry, RolledBase, roll
+from valuation.market.rolled_market import Carry, RolledBase
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, InstrumentTerms, PnLBlock
 
@@ -99,6 +100,11 @@ def dates_of(value: Any) -> set[dt.date]:
     return set().union(*map(dates_of, value)) if isinstance(value, list | tuple) else set()
 
 
+@functools.cache
+def rolled() -> RolledBase:
+    return RolledBase(STILL, "forwards", Carry())
+
+
 @pytest.mark.parametrize("most", [3, pytest.param(12, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("instrument_type", "number"), numbered(slow_after=1))
 def test_over_every_day_on_which_something_happens_value_and_cash_go_on(
@@ -108,7 +114,7 @@ def test_over_every_day_on_which_something_happens_value_and_cash_go_on(
     terms = parse_terms(instrument_type, EXAMPLES[instrument_type][number])
     contract = Contract(terms.contract_id(), terms.instrument_type, terms.to_json())
     module = INSTRUMENTS[instrument_type]
-    markets = RolledBase(STILL, "forwards", Carry())
+    markets = rolled()
     last = max(dates_of(dict(terms)) | {TODAY}) + dt.timedelta(days=10)
     paid = module.cash_flows(terms, markets, last)
     happens = {f.day for f in paid} | {d for d in dates_of(dict(terms)) if TODAY < d <= last}
@@ -116,7 +122,7 @@ def test_over_every_day_on_which_something_happens_value_and_cash_go_on(
     def held(day: dt.date) -> float:
         """Value on a day of what has not been paid, and what has: both undiscounted, so only one day apart compare."""
         cash = sum(f.amount for f in paid if f.day <= day)
-        block = value_batch([contract], ScenarioMarket.of(roll(STILL, day, "forwards", Carry()), day))
+        block = value_batch([contract], markets.market(day))
         if block.failures:
             assert {f.reason for f in block.failures} == {"matured"}, block.failures
             return cash

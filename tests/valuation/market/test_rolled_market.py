@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import math
 
 import numpy as np
@@ -284,6 +285,11 @@ def test_unshocked_scenarios_of_a_rolled_set_give_exactly_zero(kind, number, how
     np.testing.assert_array_equal(block.pnl, np.zeros((1, 7)))
 
 
+@functools.cache
+def rolled(how):
+    return RolledBase(scenario_set(), how, NO_CARRY)
+
+
 @pytest.mark.parametrize("how", ["forwards", pytest.param("constant", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("payments", [2, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kind", "number"), numbered(slow_after=1))
@@ -294,7 +300,7 @@ def test_nothing_vanishes_over_any_payment(kind, number, payments, how):
     around each payment, moves by no more than it does on days without one.
     """
     c = contract(kind, EXAMPLES[kind][number])
-    markets = RolledBase(scenario_set(), how, NO_CARRY)
+    markets = rolled(how)
     terms = parse_terms(kind, EXAMPLES[kind][number])
     flows = cash_until([c], markets, TODAY + dt.timedelta(days=365 * 12)).flows[0]
     if kind == "cash_equity":
@@ -305,12 +311,13 @@ def test_nothing_vanishes_over_any_payment(kind, number, payments, how):
     # with their levels constant, curves of quotes move a little from day to day: dates of instruments step over weekends
     read = module.risk_factors(terms, INDEX, TODAY)
     stepping = how == "constant" and any(INDEX.factors[INDEX.row[i]].type in QUOTED for i in read)
+
+    @functools.cache
+    def total(day: dt.date) -> float:
+        paid = sum(x.amount for x in module.cash_flows(terms, markets, day))
+        return base_value(c, markets.market(day)) + paid
+
     for f in flows[:: max(1, len(flows) // payments)]:
-
-        def total(day: dt.date) -> float:
-            paid = sum(x.amount for x in module.cash_flows(terms, markets, day))
-            return base_value(c, markets.market(day)) + paid
-
         day = dt.timedelta(days=1)
         steps = [total(f.day + i * day) - total(f.day + (i - 1) * day) for i in (-1, 0, 1, 2)]
         quiet = max(abs(steps[0]), abs(steps[3]), 1e-3 * abs(base_value(c, markets.market(TODAY))))
