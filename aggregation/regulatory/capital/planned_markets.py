@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from aggregation.regulatory.frtb_sa_query import METHOD, prepare
+from aggregation.regulatory.frtb_sa_query import METHOD, FrtbSaQuery, prepare
 from aggregation.session import Session
 from aggregation.stress.stress_test import request_for
 from lake.dates import day as date_of
@@ -67,7 +67,7 @@ def planned_markets(
     scenarios: Sequence[str],
     horizons: Sequence[tuple[str, dt.date]],
     rolled: RolledMarket,
-    market_query: object | None,
+    market_query: FrtbSaQuery | None,
 ) -> PlannedMarkets:
     """The sets of all cells, none stored. market_query : the question frtb-sa of today, None without market risk.
 
@@ -83,7 +83,7 @@ def planned_markets(
             continue  # it fails on its own when it is valued, with its reason
     moves = None
     if market_query is not None:
-        request = prepare(session, market_query).request  # type: ignore[arg-type]
+        request = prepare(session, market_query).request
         assert request.scenarios is not None
         moves = RegulatoryBumpsDefinition(market_date=as_of, **request.scenarios.parameters)
     start = _today(session, as_of, moves)
