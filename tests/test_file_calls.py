@@ -52,6 +52,7 @@ OF_TEXT_TOO = {
 ELSEWHERE = {
     "lake/storage.py": "the one place",
     "lake/committer.py": "the lock, which is opened and never written",
+    "lake/compiled.py": "the locks of kernels, beside what Numba keeps",
     "lake/runtime/machine.py": "a launcher in the cache of the user",
     "lake/runtime/delta_jars.py": "a download",
     "lake/delta_log.py": "a folder of links, outside of the lake, to read through",

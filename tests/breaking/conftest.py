@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from operations import write_files
+from writing_commands import write_files
 
 Item = TypeVar("Item")
 NOT_TRIED = "not tried"

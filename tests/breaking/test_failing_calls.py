@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import NOT_TRIED, break_all, spread, tries
 from forked import Command
-from operations import OPERATIONS, Broken, copied
+from operations import Broken, copied
 from traced import READS, WRITES, inject, trace
+from writing_commands import OPERATIONS
 
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
 AS_A_SHELL = 2  # of an operation; all others are forked

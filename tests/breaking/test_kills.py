@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import break_all, spread, tries
 from forked import Command, beside
-from operations import OPERATIONS, Broken, copied, read_over_and_over
+from operations import Broken, copied, read_over_and_over
 from traced import WRITES, inject, trace
+from writing_commands import OPERATIONS
 
 from service.ingests import INGESTS
 

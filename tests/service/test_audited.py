@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from breaking.operations import OPERATIONS, write_files
+from breaking.writing_commands import OPERATIONS, write_files
 from command_line import answer, refused, varlake
 from small_lake import MONDAY, SCENARIOS, SHOCK, base
 from test_engine import running_engine, wait_for
@@ -297,6 +297,7 @@ class TestFiles:
         "lake/cleaning.py": "pins, which are acts, and what a cleaning removes, which is one",
         "lake/runtime/delta_jars.py": "no file of a lake",
         "lake/landing/positions.py": "no file of a lake",
+        "lake/landing/rows.py": "a list of the faults of a file, beside the lake's tables",
         "aggregation/kept_receipts.py": "versions that a receipt rests on, which a question keeps and changes nothing",
         "valuation/sets/cleaning.py": "no file of a lake: a plan",
         "service/cli/ingest.py": "no file of a lake",
