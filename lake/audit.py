@@ -17,7 +17,7 @@ import json
 import os
 import pwd
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,17 +64,13 @@ def account() -> str:
 
 @dataclass
 class Act:
-    """An act that has begun. number : of its first entry. led_to : what is told of it once it has ended. touched : tables it writes.
-
-    unknown : what it has written could not be read. It stays open, and the next writer finds out.
-    """
+    """An act that has begun. number : of its first entry. led_to : what is told of it once it has ended. touched : tables it writes."""
 
     number: int
     act: str
     actor: str
     led_to: dict[str, Any] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
-    unknown: bool = False
 
 
 class Trail:
@@ -117,18 +113,20 @@ class Trail:
             yield begun
 
     @contextlib.contextmanager
-    def ending(self, begun: Act) -> Iterator[Act]:
-        """Writes down what became of an act when it is over, and raises what it does."""
+    def ending(self, begun: Act, found: Callable[[], Mapping[str, Any]] = dict) -> Iterator[Act]:
+        """Writes down what became of an act when it is over, and raises what it does. found : what it is then seen to have made; where
+        that cannot be read it stays open, and the next writer finds out."""
         try:
             yield begun
         except BaseException as error:
-            begun.led_to["error"] = error.message if isinstance(error, VarlakeError) else type(error).__name__
             stopped = isinstance(error, Cancelled) or not isinstance(error, Exception)
-            if not begun.unknown:
-                # the error matters more, and the next act settles this one
-                with contextlib.suppress(OSError, VarlakeError):
-                    self.end(begun, "cancelled" if stopped else "failed")
+            # the error matters more, and the next act settles this one
+            with contextlib.suppress(OSError, VarlakeError):
+                begun.led_to.update(found())
+                begun.led_to["error"] = error.message if isinstance(error, VarlakeError) else type(error).__name__
+                self.end(begun, "cancelled" if stopped else "failed")
             raise
+        begun.led_to.update(found())
         self.end(begun, "done")
 
     def begin(self, act: str, asked: Mapping[str, Any], actor: str, lock: Lock, **about: Any) -> Act:

@@ -112,14 +112,11 @@ class Committer:
         self._settle_acts()
         begun = self.lake.trail.begin(act, asked, actor, "lake", **about)
         self._acts.append(begun)
-        with self.lake.trail.ending(begun):
+        with self.lake.trail.ending(begun, lambda: {"tables": self._versions(begun)}):
             try:
                 yield begun
             finally:
                 self._acts.remove(begun)
-                begun.unknown = True
-                begun.led_to["tables"] = self._versions(begun)
-                begun.unknown = False
 
     def _settle_acts(self) -> None:
         """Acts of a writer that was killed: the tables tell what it had committed."""
