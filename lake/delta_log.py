@@ -147,16 +147,19 @@ class DeltaLog:
 
     def notes(self, version: int) -> Mapping[str, Any]:
         """What the commit of a version says of itself; raises `Damaged` where its entry is not as it was committed."""
+        return self._notes(version, self._recorded())
+
+    def _notes(self, version: int, recorded: Mapping[str, str]) -> Mapping[str, Any]:
         name = f"{version:020}.json"
-        self._check([name], self._recorded())
+        self._check([name], recorded)
         lines = (self.log / name).read_text().split("\n")
         return commit_info(map(json.loads, filter(None, lines)))
 
     def versions_of(self, act: int) -> list[int]:
         """The versions that an act of the audit trail has made, by its number."""
-        found: list[int] = []
+        recorded, found = self._recorded(), list[int]()
         for version in sorted(_by_version(_ENTRY, self._names()), reverse=True):
-            number = int(self.notes(version).get(NOTE, 0))
+            number = int(self._notes(version, recorded).get(NOTE, 0))
             if number < act:
                 break
             found += [version] if number == act else []

@@ -275,12 +275,12 @@ def ids_by_name(at: Lake | Snapshot) -> dict[str, dict[str, int]]:
 def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> ScenarioSummary:
     """A set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
     sets = scenario_summaries(at)
-    # an id means its content, whatever was known, and for whomever it was made
-    found = [s for s in sets if s.scenario_set_id == name_or_id] or [
-        s for s in scenario_summaries(at, every=True) if s.scenario_set_id == name_or_id
-    ]
+    found = [s for s in sets if s.scenario_set_id == name_or_id]
+    named = [s for s in sets if s.name == name_or_id]
+    if not found and not named:
+        # an id means its content, whatever was known, and for whomever it was made
+        found = [s for s in scenario_summaries(at, every=True) if s.scenario_set_id == name_or_id]
     if not found:
-        named = [s for s in sets if s.name == name_or_id]
         if not named:
             raise unknown("scenario set", name_or_id, (s.name for s in sets), error=NotFound)
         found = [s for s in named if market_date is None or s.market_date == market_date]
