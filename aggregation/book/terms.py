@@ -24,9 +24,9 @@ def book_in_terms(at: Snapshot, book: Book, terms: dt.date, *, carried: bool = F
     """The book in the terms of a day; itself where no corporate action of a share it holds lies between.
 
     A trade keeps its id. Shares of a spin-off are a position of their own, TRADE/ID; unless the book is
-    `carried` to that day: what it is given on the way is then cash of it, and a merger is left out.
+    `carried` to that day: what it is given on the way is then cash of it, and a share that is merged keeps its name.
     """
-    found = in_terms_of(at, book.contract_ids, book.positions_date, terms, mergers=not carried)
+    found = in_terms_of(at, book.contract_ids, book.positions_date, terms, carried=carried)
     if not found.adjusted:
         return dataclasses.replace(book, said=found.said) if found.said else book
     ids = book.contract_ids.to_pylist()

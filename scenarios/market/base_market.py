@@ -11,7 +11,7 @@ import numpy as np
 from lake.arrays import Floats
 from lake.errors import NotFound, nearest
 from lake.tables import Snapshot
-from scenarios.market.corporate_actions import CorporateActions
+from scenarios.market.corporate_actions import CorporateActions, Gone
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.types import FactorIndex
 
@@ -59,6 +59,21 @@ def in_share_terms(market: BaseMarket, actions: CorporateActions, until: dt.date
             level[action.risk_factor_id] /= float(action.shares)
     index = FactorIndex.of(f for f in factors.factors if f.risk_factor_id in level)
     return replace(market, index=index, base=np.array([level[i] for i in index.row]))
+
+
+def with_merged(market: BaseMarket, gone: Mapping[str, Gone], factors: FactorIndex) -> BaseMarket:
+    """The market with each share that a merger has taken away by its day at what is held for it: the cash that came with it is none of
+    its level. It has none where what it became has none. `factors` : all of the lake."""
+    if not (gone := {i: g for i, g in gone.items() if g.merger.ex_date <= market.market_date}):
+        return market
+    level = dict(zip(market.index.row, market.base.tolist(), strict=True))
+    for share, (_, into, shares) in gone.items():
+        level.pop(share, None)
+        if not shares or into in level:
+            level[share] = float(shares) * level[into] if shares else 0.0
+    index = FactorIndex.of(f for f in factors.factors if f.risk_factor_id in level)
+    held = {i: why for i, why in market.held.items() if i not in gone}
+    return replace(market, index=index, base=np.array([level[i] for i in index.row]), held=held)
 
 
 def has_market(history: MarketHistory, market_date: dt.date) -> bool:

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -128,6 +128,25 @@ def ratio_text(ratio: Fraction) -> str:
     return f"{ratio.numerator}:{ratio.denominator}"
 
 
+class Gone(NamedTuple):
+    """What a share was merged into: `shares` of `into` for each one; zero where it became cash alone."""
+
+    merger: CorporateAction
+    into: str
+    shares: Fraction
+
+
+class Carried(NamedTuple):
+    """What becomes of shares from one day to another, by risk factor id.
+
+    paid : in cash or in shares of a spin-off, for each one held at the end or until it was gone; nothing where the levels are adjusted
+    for that. gone : by a merger, the last first.
+    """
+
+    paid: Mapping[str, float]
+    gone: Mapping[str, Gone]
+
+
 @dataclass(frozen=True)
 class CorporateActions:
     """The actions of a lake, by ex date and share. done : risk factor id to what its source has adjusted for, `SPLITS` or `ALL`."""
@@ -162,21 +181,25 @@ class CorporateActions:
                 shares *= a.shares
         return shares
 
-    def paid_out(self, since: dt.date, until: dt.date) -> dict[str, float]:
-        """By share, what has been paid out after `since` and up to `until` for each one that is held then; nothing where the levels are
-        adjusted for that."""
+    def carried(self, since: dt.date, until: dt.date) -> Carried:
+        """What holders of shares are paid after `since` and up to `until`, and what shares that are gone by then became."""
         paid: dict[str, float] = {}
+        gone: dict[str, Gone] = {}
         shares: dict[str, Fraction] = {}
         now: dict[str, str] = {}
         for a in reversed(self.between(since, until)):
             name = now.get(a.risk_factor_id, a.risk_factor_id)
             if a.kind == "symbol_change":
                 now[a.risk_factor_id] = now.get(a.becomes, a.becomes)
-            elif a.kind != "merger":
+            elif a.kind == "merger":  # of what it becomes, that which the later actions, seen already, make of it
+                into = now.get(a.becomes, a.becomes)
+                gone[name] = Gone(a, into, a.shares * shares.get(into, Fraction(1)))
+                paid[name] = (a.amount or 0.0) + float(gone[name].shares) * paid.get(into, 0.0)
+            else:
                 shares[name] = shares.get(name, Fraction(1)) * a.shares
                 if a.amount and self.done.get(a.risk_factor_id) != ALL:
                     paid[name] = paid.get(name, 0.0) + a.amount / float(shares[name])
-        return paid
+        return Carried(paid, gone)
 
     def adjust(self, column: Mapping[str, int], dates: Dates, levels: Floats, blank: Bools, terms: dt.date) -> None:
         """Puts levels (n_dates, n_factors) into the terms of a day, in place: those before an ex date up to that day are multiplied, those

@@ -65,11 +65,13 @@ class TermsOfDay:
 
 
 def in_terms_of(
-    at: Lake | Snapshot, contract_ids: pa.Array, since: dt.date, until: dt.date, *, mergers: bool = True
+    at: Lake | Snapshot, contract_ids: pa.Array, since: dt.date, until: dt.date, *, carried: bool = False
 ) -> TermsOfDay:
-    """Contracts held on `since` in the terms of `until`, of those given; nothing where no action lies between the two days."""
+    """Contracts held on `since` in the terms of `until`, of those given; nothing where no action lies between the two days.
+
+    carried : a share that is merged keeps its name, for whoever gives it the value of what it became.
+    """
     between = load_actions(at).between(min(since, until), max(since, until))
-    between = tuple(a for a in between if mergers or a.kind != "merger")
     if not between:
         return TermsOfDay({})
     rows = _on_shares(at, between)
@@ -77,7 +79,7 @@ def in_terms_of(
     adjusted: dict[str, tuple[Held, ...]] = {}
     said: dict[str, None] = {}
     for row in rows.to_pylist():
-        held, notes = _held(row, between if since < until else between[::-1], back=until < since)
+        held, notes = _held(row, between if since < until else between[::-1], back=until < since, carried=carried)
         if held != (Held(row, Fraction(1)),):
             adjusted[row["contract_id"]] = held
         said |= dict.fromkeys(notes)
@@ -128,7 +130,7 @@ def _on_shares(at: Lake | Snapshot, actions: tuple[CorporateAction, ...]) -> pa.
 
 
 def _held(
-    row: dict[str, str], actions: tuple[CorporateAction, ...], *, back: bool
+    row: dict[str, str], actions: tuple[CorporateAction, ...], *, back: bool, carried: bool = False
 ) -> tuple[tuple[Held, ...], list[str]]:
     """What a unit of the contract is after the actions, one after the other, or before them; and what is said of it."""
     terms: dict[str, Any] = json.loads(row["terms"])
@@ -137,16 +139,20 @@ def _held(
     kind, units, beside, said = row["instrument_type"], Fraction(1), list[Held](), list[str]()
     share = kind == "cash_equity"
     prices = [n for n in _PRICES if terms.get(n) is not None]
+    merged = set[str]()  # names of what the share became that keeps its own
     for action in actions:
         was, now = (action.becomes, action.risk_factor_id) if back else (action.risk_factor_id, action.becomes)
         named = [n for n in _NAMES if terms.get(n) == was]
-        if not named:
+        if not named and was not in merged:
             continue
         if action.kind == "merger" and (back or (action.amount and not share)):
             said.append(f"{action}: not applied to {'what is held after it' if back else 'options and forwards'}.")
             continue
         if share or action.kind != "cash_dividend":  # which every option and forward has been priced without
             said.append(f"{action}{_left_out(action, share)}.")
+        if was in merged or (action.kind == "merger" and carried):
+            merged.add(now)
+            continue
         terms |= dict.fromkeys(named, now)
         if "underlying" not in named:
             continue

@@ -7,6 +7,7 @@ is paid, with the same classes moved. Nothing is stored.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import json
@@ -20,7 +21,7 @@ from lake.arrays import Bools, Floats
 from lake.errors import NotFound
 from lake.tables import Snapshot
 from lake.workers import each
-from scenarios.market.base_market import BaseMarket, in_share_terms, load_base
+from scenarios.market.base_market import BaseMarket, in_share_terms, load_base, with_merged
 from scenarios.market.corporate_actions import load_actions
 from scenarios.market.history import load_factors
 from scenarios.market.moves import MoveRules
@@ -84,14 +85,15 @@ class UnitExplain:
 class MarketPath:
     """The markets from one date to a later one: both ends whole, and every subset of moved risk classes in between.
 
-    paid_out : what each share has been paid on the way, by risk factor id, in cash or in shares of a spin-off.
+    carried : what holders of shares are paid on the way, and what shares became that a merger took away: in the mixtures they are worth
+    what is held for them, and they are no part of the whole market of the later date.
     """
 
     def __init__(self, snapshot: Snapshot, start: dt.date, end: dt.date) -> None:
         self._snapshot = snapshot
         self._rules = MoveRules.model_validate({"market_date": end})
         self._until, self._actions = end, load_actions(snapshot)
-        self.paid_out = self._actions.paid_out(start, end)
+        self.carried = self._actions.carried(start, end)
         self.start, self.end = self._load(start), self._load(end)
         there = set(self.start.index.row) & set(self.end.index.row)
         self.only_one = tuple(sorted((set(self.start.index.row) | set(self.end.index.row)) - there))
@@ -118,6 +120,10 @@ class MarketPath:
     def whole(self, end: bool) -> ScenarioMarket:
         """The market of either date with all its risk factors, nothing else."""
         m = self.end if end else self.start
+        if end and self.carried.gone:
+            there = np.array([i not in self.carried.gone for i in m.index.row])
+            index = FactorIndex(tuple(f for f, t in zip(m.index.factors, there, strict=True) if t))
+            m = dataclasses.replace(m, index=index, base=m.base[there])
         return ScenarioMarket(m.market_date, m.index, m.base, np.empty((len(m.base), 0)))
 
     def opening(self) -> ScenarioMarket:
@@ -172,9 +178,11 @@ class MarketPath:
     def _load(self, day: dt.date) -> BaseMarket:
         """The market of a day, with shares as they are on the last day, which is how the contracts of the path are."""
         market = load_base(self._snapshot, day, self._rules.calendar, self._rules.max_held_days)
-        if not self._actions.between(day, self._until):
+        if not self.carried.gone and not self._actions.between(day, self._until):
             return market
-        return in_share_terms(market, self._actions, self._until, load_factors(self._snapshot))
+        factors = load_factors(self._snapshot)
+        market = in_share_terms(market, self._actions, self._until, factors)
+        return with_merged(market, self.carried.gone, factors)
 
 
 class PathMarket(ScenarioMarket):
@@ -236,7 +244,8 @@ def unit_values(contracts: Sequence[Contract], market: Market) -> UnitValues:
 def explain_units(opening: UnitValues, path: MarketPath) -> UnitExplain:
     """Why each contract that has an opening value is worth what it is at the end of the path."""
     n = len(opening.contracts)
-    there = [i for i in range(n) if np.isfinite(opening.values[i])]
+    paid_off = _paid_off(opening.contracts, path)
+    there = [i for i, c in enumerate(opening.contracts) if np.isfinite(opening.values[i]) and c not in paid_off]
     meter = Meter()
     parts = _in_threads(there, meter.of(lambda rows: _subset_values([opening.contracts[i] for i in rows], path)))
     values, cash = (np.full((n, path.n_subsets), np.nan) for _ in range(2))
@@ -247,6 +256,7 @@ def explain_units(opening: UnitValues, path: MarketPath) -> UnitExplain:
         cash[there] = np.concatenate([p[1] for p in parts])
         matured[there] = np.concatenate([p[2] for p in parts])
         failures = [f for p in parts for f in p[3]]
+    failures += paid_off.values()
     start = opening.values
     if path.only_one:
         again = unit_values([opening.contracts[i] for i in there], path.opening())
@@ -267,6 +277,24 @@ def explain_units(opening: UnitValues, path: MarketPath) -> UnitExplain:
         failures=tuple(failures),
         cost_us=meter.us,
     )
+
+
+def _paid_off(contracts: Sequence[Contract], path: MarketPath) -> dict[Contract, ValuationFailure]:
+    """Options and forwards that lived when their share became cash, wholly or in part, as failures: what they became is not known."""
+    found = {}
+    mergers = {share: g.merger for share, g in path.carried.gone.items() if g.merger.amount}
+    for contract in contracts if mergers else ():
+        terms = json.loads(contract.terms)
+        merger, last = mergers.get(terms.get("underlying")), terms.get("expiry") or terms.get("maturity")
+        if merger and last and last >= str(merger.ex_date):
+            found[contract] = ValuationFailure(
+                contract.contract_id,
+                contract.instrument_type,
+                "missing_risk_factor",
+                f"{merger}: not applied to options and forwards.",
+                "factors",
+            )
+    return found
 
 
 def _subset_values(
@@ -358,10 +386,9 @@ def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Float
     # the price falls by what a share pays out: one move of its class, as in the scenarios
     equity = [k for k, c in enumerate(path.classes) if c == RiskClass.EQUITY.value]
     moves = np.array([not equity or bool(s >> equity[0] & 1) for s in range(path.n_subsets)])
-    for i, contract in enumerate(contracts if path.paid_out else ()):
-        terms = json.loads(contract.terms)
-        if "strike" not in terms:
-            cash[i, moves] += path.paid_out.get(terms.get("underlying"), 0.0)
+    for i, contract in enumerate(contracts if path.carried.paid else ()):
+        if contract.instrument_type == "cash_equity":  # a future or a variance swap is paid none of it
+            cash[i, moves] += path.carried.paid.get(json.loads(contract.terms)["underlying"], 0.0)
     return cash, [*still.failures, *moved.failures]
 
 

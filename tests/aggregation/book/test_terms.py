@@ -27,11 +27,13 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from scenarios.market.corporate_actions import CorporateAction
+from scenarios.market.corporate_actions import Carried, CorporateAction, CorporateActions
 from scenarios.market.landing_actions import ingest_corporate_actions
 from valuation.books.corporate_actions import Held, _held, _row
 from valuation.books.positions import ingest_positions
+from valuation.horizons.unit_explain import MarketPath, explain_units, unit_values
 from valuation.sets.requests import run_valuation
+from valuation.types import Contract
 
 FORWARD = {"instrument_type": "equity_forward", "currency": "USD", "underlying": "EQ:AAA", "strike": "96",
            "maturity": "2020-12-18", "discount_curve": "USD"}  # fmt: skip
@@ -270,13 +272,79 @@ def test_a_share_under_a_new_name_is_held_on(tmp_path: Path) -> None:
 def test_a_merger_makes_shares_of_the_other_and_says_what_is_paid(tmp_path: Path) -> None:
     after = [("T1", "Equities", 50.0, NEWCO)]
     more = {"EQ:NEW": dict(LEVELS["EQ:AAA"])}
-    lake, _, _ = over(tmp_path, f"EQ:AAA,{MONDAY},merger,1:2,3,EQ:NEW\n", after, more=more)
+    lake, answer, carried = over(tmp_path, f"EQ:AAA,{MONDAY},merger,1:2,3,EQ:NEW\n", after, more=more)
+    assert carried["T1"]["market_equity"] == pytest.approx(50 * AFTER + 300 - 100 * BEFORE, rel=1e-12)
+    assert [carried["T1"][c] for c in ("cash", "amended", "closed", "failed")] == [300.0, 0.0, 0.0, 0.0]
+    assert carried["T1"]["value_to"] == pytest.approx(50 * AFTER, rel=1e-14)
+    # what an option on the share and the cash became nobody has said
+    assert carried["T2"]["failed"] == -carried["T2"]["value_from"] < 0
+    merger = f"EQ:AAA merger 1:2 of 3 into EQ:NEW on {MONDAY}"
+    assert [n for n in answer.notes if f"{merger}, whose amount is paid out and no position." in n]
+    assert [f["message"] for f in answer.failures.to_pylist()] == [f"{merger}: not applied to options and forwards."]
     found = asked(lake, "var", as_of=MONDAY, positions_date=FRIDAY, by=["trade"], levels=["0.9"])
     rows = {r["trade"]: r for r in found.rows.to_pylist()}
     assert rows["T1"]["base_value"] == pytest.approx(50 * AFTER, rel=1e-14)
     (said,) = [n for n in found.notes if n.startswith("Corporate actions")]
     assert f"EQ:AAA merger 1:2 of 3 into EQ:NEW on {MONDAY}, whose amount is paid out and no position." in said
     assert "not applied to options and forwards." in said
+
+
+def test_p_and_l_over_a_merger_into_shares_alone_and_one_into_cash(tmp_path: Path) -> None:
+    """AAA becomes half a share of NEW, which has a price of its own before; BBB becomes 40 of cash. T5 still holds what is gone."""
+    option = {**OPTION, "underlying": "EQ:NEW", "strike": str(2 * float(OPTION["strike"]))}
+    before = [*SHARES, ("T3", "Equities", 10.0, SHARE_B), ("T5", "Equities", 1.0, SHARE_A)]
+    after = [("T1", "Equities", 50.0, NEWCO), ("T2", "Options", 5.0, option), ("T5", "Equities", 1.0, SHARE_A)]
+    actions = f"{HEADER}EQ:AAA,{MONDAY},merger,1:2,,EQ:NEW\nEQ:BBB,{MONDAY},merger,,40,\n"
+    more = {"EQ:NEW": {d: 150.0 if d < MONDAY else 170.0 for d in LEVELS["EQ:AAA"]}}
+    lake = build(tmp_path / "lake", {FRIDAY: before, MONDAY: after}, actions=actions, more=more)
+    answer = asked(lake, "pnl-explain", **{"from": FRIDAY, "to": MONDAY, "by": ["trade"]})
+    rows = {r["trade"]: r for r in answer.rows.to_pylist()}
+    assert rows["T1"]["pnl"] == pytest.approx(100 * (170 / 2 - BEFORE), rel=1e-12)
+    assert [rows["T1"][c] for c in ("cash", "amended", "failed")] == [0.0] * 3
+    euros, was = LEVELS["FX:EURUSD"], LEVELS["EQ:BBB"][FRIDAY]
+    assert rows["T3"]["pnl"] == pytest.approx(400 * euros[MONDAY] - 10 * was * euros[FRIDAY], rel=1e-12)
+    assert rows["T3"]["cash"] == pytest.approx(400 * euros[MONDAY], rel=1e-14)
+    assert [rows["T3"][c] for c in ("amended", "closed", "failed", "value_to")] == [0.0] * 4
+    # half as many options at twice the strike are worth what they were on the share at half of 170
+    assert rows["T2"]["value_to"] > 0
+    assert rows["T2"]["amended"] == pytest.approx(0.0, abs=1e-9 * rows["T2"]["value_to"])
+    assert rows["T5"]["value_to"] == 0.0
+    assert answer.total["failed_to"] == 1
+    for said in (f"EQ:AAA merger 1:2 into EQ:NEW on {MONDAY}.", f"EQ:BBB merger of 40 on {MONDAY}, whose amount"):
+        assert [n for n in answer.notes if said in n]
+
+
+def test_what_is_paid_is_followed_through_a_merger_and_what_comes_after_it() -> None:
+    """A share of A pays 1, becomes two of B and 3 in cash; B pays 0.5, is split 4 for 1, then becomes a third of C and pays 6."""
+
+    def on(day: int, share: str, kind: str, ratio: Fraction | None, amount: float | None, new: str | None) -> Any:
+        return CorporateAction(share, dt.date(2020, 3, day), kind, ratio, amount, new)
+
+    actions = (
+        on(2, "A", "cash_dividend", None, 1.0, None),
+        on(3, "A", "merger", Fraction(2), 3.0, "B"),
+        on(4, "B", "cash_dividend", None, 0.5, None),
+        on(5, "B", "split", Fraction(4), None, None),
+        on(6, "B", "merger", Fraction(1, 3), 6.0, "C"),
+    )
+    paid, gone = CorporateActions(actions).carried(dt.date(2020, 3, 1), dt.date(2020, 3, 9))
+    assert {share: (g.into, g.shares) for share, g in gone.items()} == {"B": ("C", Fraction(1, 3)), "A": ("B", 8)}
+    # B in shares after its split: 0.5 / 4 + 6; A: 1 + 3 + 8 of those
+    assert paid == {"B": 6.125, "A": 53.0}
+    assert CorporateActions(actions).carried(dt.date(2020, 3, 6), dt.date(2020, 3, 9)) == ({}, {})
+
+
+@pytest.mark.parametrize("kind", ["equity_future", "variance_swap"])
+def test_a_dividend_is_no_cash_of_a_future_nor_of_a_variance_swap(twins: tuple[Lake, Lake], kind: str) -> None:
+    own = {"currency": "USD", "underlying": "EQ:AAA", "maturity": "2020-12-18", "discount_curve": "USD"}
+    more = {"equity_future": {"reference_price": 96}, "variance_swap": {
+        "volatility": "IV:AAA", "volatility_strike": 0.25, "start": "2020-06-19"}}  # fmt: skip
+    path = MarketPath(twins[0].snapshot(), FRIDAY, MONDAY)
+    path.carried = Carried({"EQ:AAA": 2.5}, {})
+    held = [Contract(*(_row(k, {**own, **m})[c] for c in Contract._fields)) for k, m in more.items() if k == kind]
+    share = Contract(*(_row("cash_equity", {"currency": "USD", "underlying": "EQ:AAA"})[c] for c in Contract._fields))
+    found = explain_units(unit_values([*held, share], path.whole(end=False)), path)
+    assert found.cash.tolist() == [0.0, 2.5]
 
 
 def test_fractions_are_exact(tmp_path: Path) -> None:
