@@ -178,7 +178,9 @@ def _left_out(action: CorporateAction, share: bool) -> str:
     """What the action gives that no position shows."""
     if action.amount is None or (action.kind == "spin_off" and share):
         return ""
-    return ", whose amount is paid out and no position" if share else ", which changes no term of options and forwards"
+    if share:
+        return ", whose amount is paid out and no position"
+    return ", which changes no term of options and forwards here: where their exchange adjusts them, bring in the adjusted contract"
 
 
 def _row(kind: str, terms: Mapping[str, Any]) -> dict[str, str]:

@@ -209,6 +209,10 @@ class TestASplit:
 
 # --- what is paid out, and other names; by hand ---------------------------------------------------------------------------
 
+_UNADJUSTED = (
+    f"EQ:AAA {{}} on {MONDAY}, which changes no term of options and forwards here: where their exchange adjusts them, bring in the "
+    "adjusted contract."
+)
 SHARES = [("T1", "Equities", 100.0, SHARE_A), ("T2", "Options", 10.0, OPTION)]
 NEWCO = {**SHARE_A, "underlying": "EQ:NEW"}
 
@@ -253,6 +257,29 @@ def test_a_spin_off_is_no_loss_and_no_position_twice(tmp_path: Path) -> None:
     )
     assert one.rows["trade"].to_pylist() == two.rows["trade"].to_pylist() == ["T1", "T1/EQ:NEW", "T2"]
     assert one.rows["base_value"].to_pylist() == two.rows["base_value"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (CorporateAction("EQ:AAA", MONDAY, "cash_dividend", None, 2.5), []),
+        (
+            CorporateAction("EQ:AAA", MONDAY, "special_dividend", None, 9.0),
+            [_UNADJUSTED.format("special dividend of 9")],
+        ),
+        (
+            CorporateAction("EQ:AAA", MONDAY, "spin_off", Fraction(1, 5), 20.0, "EQ:NEW"),
+            [_UNADJUSTED.format("spin off 1:5 of 20 into EQ:NEW")],
+        ),
+    ],
+    ids=lambda x: getattr(x, "kind", ""),
+)
+def test_an_option_keeps_its_terms_where_an_exchange_may_adjust_them_and_says_so(
+    action: CorporateAction, said: list[str]
+) -> None:
+    row = _row("equity_option", {k: v for k, v in OPTION.items() if k != "instrument_type"})
+    for back in (False, True):
+        assert _held(row, (action,), back=back) == ((Held(row, Fraction(1)),), said)
 
 
 def test_a_share_under_a_new_name_is_held_on(tmp_path: Path) -> None:
