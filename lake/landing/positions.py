@@ -621,7 +621,7 @@ def _keys(rows: pa.Table) -> pa.Array:
 def _were_held(lake: Lake, rows: pa.Table) -> Bools:
     """Whether an earlier version held the trade on that date: then it is removed already."""
     changes = trade_changes(lake, set(rows["trade"].to_pylist()), set(rows["positions_date"].to_pylist()))
-    held = {(c.positions_date, c.trade) for c in changes}
+    held = {(c.positions_date, c.trade) for c in changes.changes}
     return np.array([(r["positions_date"], r["trade"]) in held for r in rows.to_pylist()])
 
 

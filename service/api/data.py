@@ -84,8 +84,7 @@ def risk_factors(query: RiskFactorParameters) -> Response:
 @api.get("/positions/history", responses={200: models.TradeHistory})
 def positions_history(query: TradeHistoryParameters) -> Response:
     """The versions of a trade: when it was loaded, from which file, what changed."""
-    versions = trade_history(context().lake, query.trade, query.date)
-    return json_answer({"trade": query.trade, "versions": [plain(v) for v in versions]})
+    return json_answer(plain(trade_history(context().lake, query.trade, query.date)))
 
 
 @api.get("/scenario-sets", responses={200: models.ScenarioSets})

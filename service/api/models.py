@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lake.landing.mapping import FileMapping
+from lake.landing.positions_changes import Action
 from lake.schemas import (
     POSITIONS,
     RISK_FACTORS,
@@ -71,7 +72,9 @@ class TradeVersionRow(Answer):
     positions_date: dt.date
     version: int = Field(description="of the table positions")
     loaded_at: dt.datetime
-    action: Literal["new", "amend", "remove"]
+    action: Action = Field(
+        description="earliest where the trade is in the first version of its book that is still in the lake"
+    )
     file: str | None = Field(description="what was loaded")
     mapping: str | None = Field(description="digest of the mapping it was read by")
     changed: dict[str, tuple[Any, Any]] = Field(description="by column, attribute or term, what it was and what it is")
@@ -80,6 +83,7 @@ class TradeVersionRow(Answer):
 class TradeHistory(Answer):
     trade: str
     versions: list[TradeVersionRow] = Field(description="by date of the book, the oldest version first")
+    notes: list[str] = Field(description="on versions that are no longer in the lake")
 
 
 POSITION_COLUMNS = tuple(c.name for c in POSITIONS.columns if c.name != "attributes")

@@ -39,8 +39,8 @@ def history_command(
     from valuation.books.trade_history import trade_history
 
     _, opened = open_lake(lake)
-    versions = trade_history(opened, trade, None if date is None else as_date(date, "--date"))
-    display.print_json(versions) if json else tables.show_trade_history(versions)
+    found = trade_history(opened, trade, None if date is None else as_date(date, "--date"))
+    display.print_json(found) if json else tables.show_trade_history(found)
 
 
 NET = "Net all orders executed up to an instant to the positions of a date; what was netted to it before goes."

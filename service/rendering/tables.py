@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aggregation.stress.stress_test import StressComparison
     from aggregation.types import RiskResult
     from scenarios.plausibility.plausibility import Plausibility
-    from valuation.books.trade_history import TradeVersion
+    from valuation.books.trade_history import TradeHistory
 
 SHOWN_REJECTIONS = 20
 _MANY_COLUMNS = 8
@@ -292,10 +292,10 @@ def show_faults(reasons: Sequence[Mapping[str, Any]], title: str) -> None:
         display.say(f"... and {len(reasons) - SHOWN_REJECTIONS:,} more kinds; --json lists them all.")
 
 
-def show_trade_history(versions: Sequence[TradeVersion]) -> None:
+def show_trade_history(history: TradeHistory) -> None:
     """A line a change of a trade; of an amendment what was and is."""
     rows = []
-    for v in versions:
+    for v in history.versions:
         changes = [f"{k} {_whole(was)} -> {_whole(now)}" for k, (was, now) in v.changed.items()]
         changed = "; ".join(changes) if v.action == "amend" else ""
         rows.append(
@@ -305,6 +305,8 @@ def show_trade_history(versions: Sequence[TradeVersion]) -> None:
             }
         )
     display.print_table(rows, first=("positions_date", "action", "file", "changed"))
+    for note in history.notes:
+        display.say(f"Note: {note}")
 
 
 def _whole(value: Any) -> str:

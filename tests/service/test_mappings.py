@@ -208,7 +208,7 @@ def test_the_versions_of_a_trade(work_lake: Lake, folder: Path, web: FlaskClient
     assert "quantity 1,500.5 -> 7;" in shown.stdout
     assert varlake("positions", "history", "T-2", lake=work_lake.path).stdout.count("remove") == 1
     listed = json.loads(varlake("positions", "history", "T-2", "--date", MONDAY, "--json", lake=work_lake.path).stdout)
-    assert [v["action"] for v in listed] == ["new", "remove"]
+    assert [v["action"] for v in listed["versions"]] == ["new", "remove"]
     absent = web.get("/api/v1/positions/history?trade=T-11")
     assert (absent.status_code, "T-1" in absent.get_json()["detail"]) == (404, True)
     other = varlake("positions", "history", "T-1", "--date", "2019-01-01", lake=work_lake.path)

@@ -97,7 +97,7 @@ def test_a_banks_own_file_becomes_positions(lake: Lake, tmp_path: Path) -> None:
         ("EQ:AAPL", "IV:AAPL", "2020-06-19", "put")
     }
     assert report.mapping == by.digest()
-    (change,) = trade_changes(lake, ["A1"])
+    (change,) = trade_changes(lake, ["A1"]).changes
     assert (change.file, change.mapping, change.action) == ("book.csv", by.digest(), "new")
     assert load(lake, BOOK, by).dates[0].unchanged == 2
 

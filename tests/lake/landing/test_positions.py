@@ -20,14 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import factor, put_market
 
+from lake.cleaning import removable, remove_files
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, NotFound
 from lake.landing.positions import PositionsReport
 from lake.landing.positions_changes import trade_changes
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from valuation.books.contracts import positions_dates
 from valuation.books.positions import ingest_positions
+from valuation.books.trade_history import _lost, trade_history
 from valuation.catalogue import all_term_fields
 
 DAY = "2020-03-16"
@@ -632,7 +634,7 @@ class TestActions:
         assert positions_dates(lake) == [dt.date(2020, 3, 16)]
         assert acted(load(lake, gone, "gone.csv")) == [(1, 0, 0, 1, 0, 0)]
         assert acted(load(lake, [position("T3", day="2020-03-13", action="new")])) == [(1, 1, 0, 0, 0, 1)]
-        changes = trade_changes(lake, ["T3"])
+        changes = trade_changes(lake, ["T3"]).changes
         assert [(c.version, c.action, c.file) for c in changes] == [
             (1, "new", "book.csv"), (2, "remove", "gone.csv"), (3, "new", "book.csv"),
         ]  # fmt: skip
@@ -645,14 +647,47 @@ class TestActions:
         self.start(lake)
         load(lake, [position("T9")], "other.csv")
         load(lake, [position("T2", "7", desk="Rates", action="amend")], "changes.csv")
-        (first, second) = trade_changes(lake, ["T2"])
+        (first, second) = trade_changes(lake, ["T2"]).changes
         assert (first.action, second.action, second.version, second.file) == ("new", "amend", 3, "changes.csv")
         assert second.before is not None
         assert second.after is not None
         assert {k for k in second.after if second.after[k] != second.before[k]} == {"quantity", "desk"}
         assert first.loaded_at <= second.loaded_at
-        assert trade_changes(lake, ["T2"], [dt.date(2020, 3, 13)]) == []
-        assert trade_changes(Lake.create(lake.path.parent / "empty"), ["T2"]) == []
+        assert trade_changes(lake, ["T2"], [dt.date(2020, 3, 13)]).changes == []
+        assert trade_changes(Lake.create(lake.path.parent / "empty"), ["T2"]).changes == []
+
+    def test_the_changes_of_a_trade_whose_earlier_versions_a_cleaning_removed(self, lake: Lake) -> None:
+        self.start(lake)
+        load(lake, [position("T1", action="remove")], "gone.csv")
+        load(lake, [position("T2", "7", action="amend")], "changes.csv")
+        now = dt.datetime.now(dt.UTC)
+        remove_files(lake, removable(lake, 1, now, {}), now)
+        load(lake, [position("T2", "8", action="amend")], "later.csv")
+        told = trade_history(lake, "T2")
+        assert [(v.version, v.action, v.file) for v in told.versions] == [
+            (3, "earliest", "changes.csv"), (4, "amend", "later.csv"),
+        ]  # fmt: skip
+        assert told.versions[1].changed == {"quantity": (7.0, 8.0)}
+        (lost,) = trade_changes(lake, ["T2"]).lost
+        assert (str(lost.positions_date), lost.versions, lost.until) == (DAY, 2, told.versions[0].loaded_at)
+        (note,) = told.notes
+        assert f"2 versions of the book of {DAY}, up to {lost.until:%Y-%m-%d %H:%M} UTC." in note
+        told_less = _lost(type("PartOfLake", (Lake,), {"reader": "somebody"})(lake.path), [lost])[0]
+        assert "removed by varlake lake clean" in told_less
+        assert not set("0123456789") & set(told_less)
+        # another book has all its versions; of a trade that nobody knows any more nothing is said but that
+        kept = trade_history(lake, "T3")
+        assert ([v.action for v in kept.versions], trade_changes(lake, ["T3"], [dt.date(2020, 3, 13)]).lost) == (
+            ["new"],
+            [],
+        )
+        with pytest.raises(NotFound, match=r"Unknown trade 'T1'\..* 2 versions of the book"):
+            trade_history(lake, "T1")
+        # its removal, which was a change once, cannot be told from a mistake
+        report = load(lake, [position("T1", action="remove")], "gone.csv")
+        assert (report.rejected, faults(report)[0][3].partition(";")[0]) == (
+            1, f"the book of {DAY} has no trade 'T1' to remove"
+        )  # fmt: skip
 
 
 def test_faults_are_counted_by_reason(lake: Lake) -> None:

@@ -200,7 +200,7 @@ def test_an_event_makes_another_version_of_the_book(
     assert (report.read, report.loaded) == (1, 1), report.rejections.to_pylist()
     held = {r["trade"]: r["quantity"] for r in lake.read("positions").to_pylist()}
     assert held == {"T2": 1e6, **dict.fromkeys(["T1"] * len(quantities), *quantities or [0.0])}
-    before, after = trade_changes(lake, ["T1"])
+    before, after = trade_changes(lake, ["T1"]).changes
     assert (before.action, after.action) == ("new", "amend" if quantities else "remove")
     # the same message again changes nothing
     if after.action == "remove":
