@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from test_tables import rows_of
 
 from lake.committer import Committer
 from lake.errors import NotReady
@@ -47,6 +48,12 @@ def vectors(rows: list[tuple[dt.date, str, str, float, list[float]]]) -> pa.Tabl
     return pa.table(columns, schema=TABLES["pnl_vectors"].schema)
 
 
+# a figure of each of two days, with awkward numbers, and one that the node had no number for
+RELEASED = rows_of("released_results", range(3)).set_column(
+    TABLES["released_results"].schema.get_field_index("value"), "value", pa.array([0.1 + 0.2, 5e-324, None])
+)
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Two dates of vectors, one of them replaced, so that files that are no longer active lie beside the active ones."""
@@ -54,6 +61,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     with Committer(lake, "test") as writer:
         writer.put("pnl_vectors", vectors([(MONDAY, "stale", "EUR", 7.0, [7.0, 7.0, 7.0]), *VECTORS[2:]]))
         writer.put("pnl_vectors", vectors(VECTORS[:2]), replace=True)
+        writer.put("released_results", RELEASED)
     assert len(list(lake.path.rglob("pnl_vectors/*/*.parquet"))) == len(lake.data_files("pnl_vectors")) + 1
     return lake
 
@@ -115,7 +123,12 @@ from lake.runtime.spark import spark_session
 spark = spark_session("local[1]", delta=True)
 rows = spark.read.format("delta").load(sys.argv[1]).collect()
 stale = spark.read.format("delta").option("versionAsOf", 1).load(sys.argv[1]).select("contract_id").collect()
-told = {"rows": [r.asDict() for r in rows], "stale": sorted(r.contract_id for r in stale)}
+released = spark.read.format("delta").load(sys.argv[3]).collect()
+told = {
+    "rows": [r.asDict() for r in rows],
+    "stale": sorted(r.contract_id for r in stale),
+    "released": [{**r.asDict(), "released_at": r.released_at.timestamp()} for r in released],
+}
 spark.stop()
 with open(sys.argv[2], "w") as f:
     json.dump(told, f, default=str)
@@ -131,9 +144,16 @@ def test_spark_reads_the_delta_table(lake: Lake, tmp_path: Path) -> None:
     told = tmp_path / "told.json"
     table = lake.path / "pnl_vectors"
     ran = subprocess.run(
-        [sys.executable, "-c", SPARK_PROGRAM, table, told], capture_output=True, text=True, timeout=200, cwd=tmp_path
-    )
+        [sys.executable, "-c", SPARK_PROGRAM, table, told, lake.path / "released_results"],
+        capture_output=True, text=True, timeout=200, cwd=tmp_path,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     answer = json.loads(told.read_text())
     assert bits(answer["rows"]) == EXPECTED
     assert answer["stale"] == ["bond", "stale"], "an earlier version is read as it was"
+    expected = {
+        r["node"]: r | {"date": str(r["date"]), "released_at": r["released_at"].timestamp()}
+        for r in RELEASED.to_pylist()
+    }
+    assert {r["node"]: r for r in answer["released"]} == expected
+    assert {r["value"] and r["value"].hex() for r in answer["released"]} == {(0.1 + 0.2).hex(), (5e-324).hex(), None}
