@@ -16,8 +16,9 @@ from service.api import models
 from service.api.context import check_signed, context
 from service.api.document import blueprint
 from service.api.requests import Body, TableParameters
-from service.api.responses import page_answer, tabular
+from service.api.responses import page_answer, table_answer, tabular
 from service.api.valuations import accepted
+from service.encoding import to_rows
 from service.jobs import RELEASE
 
 api = blueprint("releases", __name__, __doc__)
@@ -82,7 +83,14 @@ class ValueVersionRow(models.Answer):
 
 
 ReleasedResults = models.page_model("ReleasedResults", ReleasedRow)
-ValueVersions = models.page_model("ValueVersions", ValueVersionRow)
+
+
+class ValueVersions(models.Answer):
+    """The versions of a market value, on one page."""
+
+    rows: list[ValueVersionRow] = Field(description="the versions, oldest first")
+    next_cursor: None = Field(None, description="null: there is no other page")
+    notes: list[str] = Field(description="on versions that are no longer in the lake")
 
 
 @api.get("/released-results", responses={200: ReleasedResults})
@@ -104,5 +112,8 @@ def release(body: ReleaseBody) -> Response:
 @tabular
 def market_data_history(query: ValueParameters) -> Response:
     """The versions of a market value, oldest first: what it was, when it was stored, by which file and run."""
-    rows, _ = value_versions(context().lake, query.risk_factor_id, query.date)
-    return page_answer(rows, "market-data-history")
+    rows, notes = value_versions(context().lake, query.risk_factor_id, query.date)
+    beside = {"next_cursor": None, "notes": notes}
+    return table_answer(
+        rows, lambda: {"rows": to_rows(rows), **beside}, name="market-data-history", metadata=lambda: beside
+    )

@@ -23,6 +23,7 @@ from lake.canonical import from_json
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
 from lake.tables import Lake
+from lake.versions import commits
 from service.api.app import create_app
 from service.config import Settings
 from service.encoding import to_json
@@ -178,7 +179,13 @@ def test_over_http(lake: Lake) -> None:
     assert now.json is not None
     assert [r["as_of_date"] for r in now.json["market_data"]] == ["2020-03-04"]
     wanted = {"risk_factor_id": "EQ:AAA", "date": "2020-03-04"}
-    versions = client.get("/api/v1/market-data/history", query_string=wanted).json["rows"]  # type: ignore[index]
-    assert [v["value_used"] for v in versions][-1] == 250.0
+    told = client.get("/api/v1/market-data/history", query_string=wanted).get_json()
+    assert ([v["value_used"] for v in told["rows"]][-1], told["notes"]) == (250.0, [])
+    (first, *_) = (c for c in commits(lake, "market_data") if c.added)
+    for file in first.added.keys() & commits(lake, "market_data")[-1].removed.keys():
+        (lake.path / "market_data" / file).unlink()
+    left = client.get("/api/v1/market-data/history", query_string=wanted).get_json()
+    assert (len(left["rows"]), len(left["notes"])) == (len(told["rows"]) - 1, 1)
+    assert f"version {first.version} are no longer in the lake" in left["notes"][0]
     assert client.get("/api/v1/market-data/history", query_string={**wanted, "date": "x"}).status_code == 422
     assert client.post("/api/v1/replay/now", json={**answer, "receipt": {"kind": "var"}}).status_code == 422
