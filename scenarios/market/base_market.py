@@ -67,9 +67,10 @@ def with_merged(market: BaseMarket, gone: Mapping[str, Gone], factors: FactorInd
     if not (gone := {i: g for i, g in gone.items() if g.merger.ex_date <= market.market_date}):
         return market
     level = dict(zip(market.index.row, market.base.tolist(), strict=True))
+    currency = {f.risk_factor_id: f.currency for f in factors.factors}
     for share, (_, into, shares) in gone.items():
         level.pop(share, None)
-        if not shares or into in level:
+        if not shares or (into in level and currency[into] == currency[share]):
             level[share] = float(shares) * level[into] if shares else 0.0
     index = FactorIndex.of(f for f in factors.factors if f.risk_factor_id in level)
     held = {i: why for i, why in market.held.items() if i not in gone}

@@ -146,6 +146,14 @@ class Carried(NamedTuple):
     paid: Mapping[str, float]
     gone: Mapping[str, Gone]
 
+    def for_cash(self, risk_factor_id: str) -> CorporateAction | None:
+        """The first merger of the share, or of what it became, that gave cash."""
+        for _ in self.gone:
+            if (found := self.gone.get(risk_factor_id)) is None or found.merger.amount:
+                return found and found.merger
+            risk_factor_id = found.into
+        return None
+
 
 @dataclass(frozen=True)
 class CorporateActions:

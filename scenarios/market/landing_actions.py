@@ -199,6 +199,17 @@ def _row(file: TextRows, number: int, cells: Cells, index: FactorIndex) -> Row:
         file.fault(number, "amount", f"neither ratio nor amount is given: {said.meaning}")
     if cells["new_risk_factor_id"] is not None and cells["new_risk_factor_id"] == cells["risk_factor_id"]:
         file.fault(number, "new_risk_factor_id", "is the share itself; name the other one", cells["new_risk_factor_id"])
+    other = index.row.get(cells["new_risk_factor_id"] or "")
+    if share is not None and other is not None and kind in ("merger", "symbol_change"):
+        was, now = index.factors[share], index.factors[other]
+        if was.type in SHARES and was.currency != now.currency:  # levels of the one are taken for those of the other
+            told = (
+                f"is in {now.currency}, and {was.risk_factor_id} in {was.currency}; expected a share in {was.currency}"
+            )
+            more = (
+                "a merger into shares in another currency can be given as one for cash, with the new shares in the book"
+            )
+            file.fault(number, "new_risk_factor_id", f"{told}: {more}", cells["new_risk_factor_id"])
     if cells["ratio"] is not None:
         try:
             row["ratio"] = ratio_text(ratio_of(cells["ratio"]))

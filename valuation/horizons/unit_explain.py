@@ -282,10 +282,10 @@ def explain_units(opening: UnitValues, path: MarketPath) -> UnitExplain:
 def _paid_off(contracts: Sequence[Contract], path: MarketPath) -> dict[Contract, ValuationFailure]:
     """Options and forwards that lived when their share became cash, wholly or in part, as failures: what they became is not known."""
     found = {}
-    mergers = {share: g.merger for share, g in path.carried.gone.items() if g.merger.amount}
-    for contract in contracts if mergers else ():
+    for contract in contracts if path.carried.gone else ():
         terms = json.loads(contract.terms)
-        merger, last = mergers.get(terms.get("underlying")), terms.get("expiry") or terms.get("maturity")
+        merger = path.carried.for_cash(terms.get("underlying", ""))
+        last = terms.get("expiry") or terms.get("maturity")
         if merger and last and last >= str(merger.ex_date):
             found[contract] = ValuationFailure(
                 contract.contract_id,

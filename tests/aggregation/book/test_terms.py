@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_lake import FACTORS, FRIDAY, MONDAY, OPTION, SHARE_A, SHARE_B, base, no_spark, request
 from support import factor, put_market, random_walks
@@ -27,8 +28,10 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from scenarios.market.corporate_actions import Carried, CorporateAction, CorporateActions
+from scenarios.market.base_market import BaseMarket, with_merged
+from scenarios.market.corporate_actions import Carried, CorporateAction, CorporateActions, Gone
 from scenarios.market.landing_actions import ingest_corporate_actions
+from scenarios.types import FactorIndex
 from valuation.books.corporate_actions import Held, _held, _row
 from valuation.books.positions import ingest_positions
 from valuation.horizons.unit_explain import MarketPath, explain_units, unit_values
@@ -354,11 +357,24 @@ def test_what_is_paid_is_followed_through_a_merger_and_what_comes_after_it() -> 
         on(5, "B", "split", Fraction(4), None, None),
         on(6, "B", "merger", Fraction(1, 3), 6.0, "C"),
     )
-    paid, gone = CorporateActions(actions).carried(dt.date(2020, 3, 1), dt.date(2020, 3, 9))
+    carried = CorporateActions(actions).carried(dt.date(2020, 3, 1), dt.date(2020, 3, 9))
+    assert [carried.for_cash(share) for share in ("A", "B", "C")] == [actions[1], actions[4], None]
+    bare = CorporateActions((on(3, "A", "merger", Fraction(2), None, "B"), actions[4]))
+    assert bare.carried(dt.date(2020, 3, 1), dt.date(2020, 3, 9)).for_cash("A") == actions[4]
+    paid, gone = carried
     assert {share: (g.into, g.shares) for share, g in gone.items()} == {"B": ("C", Fraction(1, 3)), "A": ("B", 8)}
     # B in shares after its split: 0.5 / 4 + 6; A: 1 + 3 + 8 of those
     assert paid == {"B": 6.125, "A": 53.0}
     assert CorporateActions(actions).carried(dt.date(2020, 3, 6), dt.date(2020, 3, 9)) == ({}, {})
+
+
+def test_a_share_merged_into_one_of_another_currency_has_no_level() -> None:
+    """Which a lake may hold from before such a merger was refused."""
+    index = FactorIndex.of(f for f in FACTORS if f.risk_factor_id in ("EQ:AAA", "EQ:BBB"))
+    market = BaseMarket(MONDAY, index, np.array([10.0, 20.0]), {}, {"EQ:AAA": "level of 2020-03-13 held"}, 0)
+    action = CorporateAction("EQ:AAA", MONDAY, "merger", Fraction(2), None, "EQ:BBB")
+    found = with_merged(market, {"EQ:AAA": Gone(action, "EQ:BBB", Fraction(2))}, index)
+    assert (list(found.index.row), found.base.tolist(), found.held) == (["EQ:BBB"], [20.0], {})
 
 
 @pytest.mark.parametrize("kind", ["equity_future", "variance_swap"])

@@ -50,7 +50,11 @@ def levels(lake: Lake, factor_id: str, terms: dt.date | None = None) -> list[flo
 @pytest.fixture
 def apple(tmp_path: Path) -> Lake:
     made = new_lake(tmp_path / "lake")
-    factors = [factor("EQ:AAPL", "equity_price"), factor("IV:AAPL", "implied_vol")]
+    factors = [
+        factor("EQ:AAPL", "equity_price"),
+        factor("IV:AAPL", "implied_vol"),
+        factor("EQ:SAP", "equity_price", "EUR"),
+    ]
     put_market(made, factors, {"EQ:AAPL": {**CLOSES, TUESDAY: 134.18}})
     return made
 
@@ -203,6 +207,8 @@ def test_a_later_file_corrects_and_cancels(apple: Lake) -> None:
         ),
         ("EQ:AAPL,2020-08-31,cash_dividend,,-1,,", "column amount: expected an amount above zero"),
         ("EQ:AAPL,2020-08-31,symbol_change,,,EQ:AAPL,", "column new_risk_factor_id: is the share itself"),
+        ("EQ:AAPL,2020-08-31,merger,1:2,,EQ:SAP,", "column new_risk_factor_id: is in EUR, and EQ:AAPL in USD"),
+        ("EQ:AAPL,2020-08-31,symbol_change,,,EQ:SAP,", "column new_risk_factor_id: is in EUR, and EQ:AAPL in USD"),
         ("EQ:AAPL,2020-08-31,merger,,,,", "column amount: neither ratio nor amount is given"),
         ("EQ:AAPL,2020-08-31,merger,1:2,,,", "column ratio: a merger into shares needs both"),
         ("IV:AAPL,2020-08-31,split,4:1,,,", "column risk_factor_id: is of type implied_vol, and a split is of a share"),
