@@ -23,6 +23,7 @@ from service.errors import PROBLEM_TYPE
 
 pages = Blueprint(PAGES, __name__)
 _making = threading.Lock()
+_made: dict[frozenset[str], dict[str, Any]] = {}  # by the views that they are of
 
 _FAILURES = {
     400: "the request is malformed",
@@ -130,11 +131,11 @@ def docs() -> str:
 def document(app: Flask) -> dict[str, Any]:
     """The framework's document of the views, completed by what all of them share: formats, ETags, problems."""
     assert isinstance(app, OpenAPI)
+    views = frozenset(app.view_functions)
     with _making:  # whoever asks meanwhile waits for it
-        if "openapi-document" not in app.extensions:
-            app.extensions["openapi-document"] = _document(app)
-        done: dict[str, Any] = app.extensions["openapi-document"]
-    return done
+        if views not in _made:
+            _made[views] = _document(app)
+        return _made[views]
 
 
 def _document(app: OpenAPI) -> dict[str, Any]:

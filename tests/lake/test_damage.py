@@ -59,6 +59,7 @@ def all_rows(lake: Lake, name: str) -> list[str]:
     return sorted(map(str, lake.read(name).to_pylist()))
 
 
+@pytest.mark.slow
 def test_flips_in_data_files_are_named_or_not_read(lake: Lake) -> None:
     whole = all_rows(lake, "positions")
     tuesday = lake.read("positions", among={"positions_date": [TUESDAY]})

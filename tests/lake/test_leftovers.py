@@ -72,6 +72,7 @@ def test_a_whole_lake_has_none_with_all_its_versions(work_lake: Lake) -> None:
     assert work_lake.read("positions", version=1).num_rows == positions.num_rows
 
 
+@pytest.mark.slow
 def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(
     work_lake: Lake, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ with open(sys.argv[2], "w") as f:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_spark_reads_the_delta_table(lake: Lake, tmp_path: Path) -> None:
     try:

@@ -138,6 +138,7 @@ def test_an_unknown_way_is_refused_with_those_there_are(valued_lake: Path) -> No
     assert "spark" in said
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_benchmark_states_what_spark_costs(tmp_path: Path, spark: SparkSession) -> None:
     lake = reduce.make_lake(tmp_path, 60, 70, 200)

@@ -221,6 +221,7 @@ def test_what_a_trader_newly_holds_does_not_show_what_others_held(tmp_path: Path
     assert lacking == [1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_sealed_set_that_is_asked_for_again_is_kept_once_a_book(tmp_path: Path) -> None:
     """What is kept of later requests grows with the books that were asked for, and not with how often."""
     one = Asked.of(build(tmp_path / "lake", 1))

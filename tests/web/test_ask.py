@@ -82,6 +82,7 @@ def test_objects_are_json_that_is_checked_as_it_is_sent(tab: Tab) -> None:
     assert json.loads(field(page, "moves").input_value()) == moves
 
 
+@pytest.mark.slow
 def test_what_is_not_valued_is_planned_valued_on_a_press_and_shown_without_a_reload(tab: Tab) -> None:
     asked = {"question": "stress", "as_of": str(MONDAY), "scenario": f"{SHOCK}; rate +7bp", "by": "desk"}
     page = tab.open(f"ask?{urlencode(asked)}")

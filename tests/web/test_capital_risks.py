@@ -52,6 +52,7 @@ def accessible(tab: Tab) -> None:
         assert tab.inaccessible() == [], theme
 
 
+@pytest.mark.slow
 def test_counterparties_open_to_netting_sets_and_trades(tab: Tab, site: str) -> None:
     page = tab.open("capital?tab=counterparties")
     panel = answered(tab, "Exposure at default and credit RWA")

@@ -87,6 +87,7 @@ def test_a_press_in_the_waterfall_filters_the_table(tab: Tab) -> None:
     assert json.loads(parse_qs(tab.shown())["cell"][0]) == {"cause": largest["cause"]}
 
 
+@pytest.mark.slow
 def test_drivers_pnl_and_reconcile_show_the_figures_of_the_api(tab: Tab) -> None:
     page = tab.open(f"{ADDRESS}&tab=drivers&from_positions_date={MONDAY}")
     panel = page.get_by_role("tabpanel")

@@ -83,6 +83,7 @@ def told(site: str, question: str, **body: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_figure_of_random_pivots_is_the_answer_of_the_api_for_that_node_alone(tab: Tab) -> None:
     draw = random.Random(13)
     dimensions = ["desk", "book", "client", "legal_entity", "instrument_type", "currency", "attribute.rating"]
@@ -363,6 +364,7 @@ def test_of_many_rows_the_first_few_and_one_row_of_the_rest(tab: Tab) -> None:
     assert float(copied(page)[-1]["var 0.99"]) == asked["var_0.99"]
 
 
+@pytest.mark.slow
 def test_sensitivities_and_days_that_are_not_valued_are_priced_and_valued_on_a_click(tab: Tab) -> None:
     page = tab.open(address(as_of=FRIDAY, rows="desk", measures=["var", "delta"]))
     for source in ("var", "greeks"):

@@ -47,6 +47,7 @@ def test_every_number_leads_to_its_question(tab: Tab) -> None:
     assert "No earlier day is valued" in page.locator("main").inner_text()
 
 
+@pytest.mark.slow
 def test_a_lake_where_nothing_is_valued_says_what_to_do(idle: Tab) -> None:
     page = idle.open("start")
     assert "Nothing is valued yet" in page.locator("main").inner_text()

@@ -147,6 +147,7 @@ def test_several_scenarios_stand_side_by_side_under_what_was_written(tab: Tab) -
     tab.picture("stress-side-by-side")
 
 
+@pytest.mark.slow
 def test_ladders_are_heat_maps_of_one_axis_or_two(tab: Tab) -> None:
     axes = ["equity -20%..+20% step 20%", "vol -5pt..+5pt step 5pt"]
     page = tab.open(f"stress?{urlencode([*BOOK.items(), ('tab', 'ladder'), *(('axes', a) for a in axes)])}")

@@ -54,6 +54,7 @@ def assert_is_the_answer(tab: Tab, answer: dict[str, Any]) -> None:
         assert_shows(row["es 0.99 standalone"], expected["es_0.99_standalone"])
 
 
+@pytest.mark.slow
 def test_a_trade_is_typed_by_keyboard_and_what_is_wrong_is_said_in_its_cell(tab: Tab) -> None:
     page = tab.open("what-if")
     assert tab.shown() == f"what-if?{urlencode(BOOK)}"

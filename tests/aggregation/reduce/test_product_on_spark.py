@@ -108,7 +108,13 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("query", QUESTIONS.values(), ids=QUESTIONS)
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(q, id=n, marks=[] if n in ("the total", "in euro") else [pytest.mark.slow])
+        for n, q in QUESTIONS.items()
+    ],
+)
 def test_the_answer_has_the_same_bits(lake: Lake, on_spark: VectorCache, query: RiskQuery) -> None:
     here = run_query(lake, query, cache=VectorCache(lake))
     there = run_query(lake, query, cache=on_spark)
@@ -121,6 +127,7 @@ def test_the_answer_has_the_same_bits(lake: Lake, on_spark: VectorCache, query: 
     assert there.notes == here.notes
 
 
+@pytest.mark.slow
 def test_tables_with_subtotals_others_and_bounds_have_the_same_bits(lake: Lake, on_spark: VectorCache) -> None:
     query = TableQuery(as_of=DAY, by=("desk", "book"), subtotals=True, sort=("-var_0.99",), limit=3, bounds=True)
     here, there = run_table(lake, query, cache=VectorCache(lake)), run_table(lake, query, cache=on_spark)
@@ -153,7 +160,9 @@ def netted_for(there: Selection, first: int, n: int) -> tuple[Places, Net]:
     return vectors.places, net(there.inputs.book, there.groups, there.inputs.alignment, vectors, first, n)
 
 
-@pytest.mark.parametrize(("tile", "partitions"), [(64, 1), (7, 5), (512, 4)])
+@pytest.mark.parametrize(
+    ("tile", "partitions"), [(7, 5), *(pytest.param(t, p, marks=pytest.mark.slow) for t, p in ((64, 1), (512, 4)))]
+)
 def test_no_bit_depends_on_tiles_or_partitions(lake: Lake, on_spark: VectorCache, tile: int, partitions: int) -> None:
     query = question(by=("desk", "book"))
     here, there = selected(VectorCache(lake), query), selected(on_spark, query)
@@ -163,6 +172,7 @@ def test_no_bit_depends_on_tiles_or_partitions(lake: Lake, on_spark: VectorCache
     assert np.array_equal(pnl, scenario_pnl(here, 0, n)[1])
 
 
+@pytest.mark.slow
 def test_some_of_the_groups_have_the_bits_they_have_among_all(lake: Lake, on_spark: VectorCache) -> None:
     query = question(by=("book",))
     whole = scenario_pnl(selected(VectorCache(lake), query), 0, 63)[1]
@@ -195,7 +205,9 @@ def test_the_stages_by_themselves(lake: Lake, tile: int, monkeypatch: pytest.Mon
         list(product_on_spark._adding(sent)(iter(in_order.take(list(range(len(in_order)))[::-1]).to_batches())))
 
 
-@pytest.mark.parametrize(("stage", "end"), [("_cutting", "death"), ("_adding", "error")])
+@pytest.mark.parametrize(
+    ("stage", "end"), [("_cutting", "death"), pytest.param("_adding", "error", marks=pytest.mark.slow)]
+)
 def test_a_task_that_fails_half_way_and_runs_again_changes_no_bit(
     lake: Lake, on_spark: VectorCache, stage: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,7 +301,14 @@ def spoilt(folder: Path, what: Any, spark: SparkSession) -> tuple[Lake, VectorCa
 
 
 @pytest.mark.parametrize(
-    "what", [np.full(70, np.nan), np.append(np.zeros(69), -np.inf), np.zeros(69), np.zeros(71), np.zeros(0)]
+    "what",
+    [
+        np.append(np.zeros(69), -np.inf),
+        *(
+            pytest.param(v, marks=pytest.mark.slow)
+            for v in (np.full(70, np.nan), np.zeros(69), np.zeros(71), np.zeros(0))
+        ),
+    ],
 )
 def test_a_vector_that_is_not_sound_is_refused_as_it_is_here(tmp_path: Path, what: Any, spark: SparkSession) -> None:
     lake, cache = spoilt(tmp_path, what, spark)
@@ -314,6 +333,7 @@ def test_a_data_file_with_other_bytes_is_named(tmp_path: Path, spark: SparkSessi
         run_query(lake, question(), cache=cache)
 
 
+@pytest.mark.slow
 def test_a_data_file_that_went_away_is_named(tmp_path: Path, spark: SparkSession) -> None:
     lake, cache = spoilt(tmp_path, np.zeros(70), spark)
     inputs = open_inputs(cache, question())

@@ -224,6 +224,7 @@ def synthetic(sample_market: Path) -> Lake:
     return Lake.open(sample_market)
 
 
+@pytest.mark.slow
 def test_the_synthetic_market_has_no_false_alarm_and_its_defects_are_found(synthetic: Lake) -> None:
     """No value of the demo's market is held; of 300 defects of ten kinds at least 98 in 100 are found."""
     assert newest_issues(synthetic) == []

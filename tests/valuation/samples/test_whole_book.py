@@ -71,6 +71,7 @@ def valued(lake: Lake, folder: Path, partitions: int, **how: object) -> dict[str
     }
 
 
+@pytest.mark.slow
 def test_it_holds_every_type_and_every_contract_is_valued(lake: Lake) -> None:
     for day in DAYS:
         with Committer(lake, "test") as committer:
