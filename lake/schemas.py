@@ -717,9 +717,43 @@ ORDERS = Table(
         Column("instrument_type", pa.string(), "type of the contract"),
         Column("currency", pa.string(), "currency of the contract"),
         Column("attributes", ATTRIBUTES, "further attributes brought with the file"),
-        Column("file", pa.string(), "name of the file it came with"),
+        Column("file", pa.string(), "name of the file, or place in the feed, that it came with"),
+        Column("execution_id", pa.string(), "ExecID of the execution report that it was; null where it was none"),
+        Column("parent_order_id", pa.string(), "OrderID of the order that it is a fill of; null where it is none"),
+        Column("session", pa.string(), "FIX session and the number of its start; null where it came by none"),
     ),
     key=("order_id", "sequence"),
+)
+
+ORDER_FEEDS = Table(
+    "order_feeds",
+    "how far a part of a feed of orders has been read: a file, a partition of a topic, or a FIX session since its start",
+    (
+        Column("feed", pa.string(), "name of the feed"),
+        Column("part", pa.string(), "file, topic and partition, or FIX session and the number of its start"),
+        Column("position", pa.int64(), "where reading goes on: byte of a file, offset, or sequence number"),
+        Column("digest", pa.string(), "SHA-256 of a file that was read whole; null otherwise"),
+        Column("missing", STRINGS, "numbers before the position that have not arrived, such as 17-19"),
+    ),
+    key=("feed", "part"),
+    partition_by=("feed",),
+)
+
+ORDER_FEED_MESSAGES = Table(
+    "order_feed_messages",
+    "a message of a feed of orders that made no row of orders and is still to be told",
+    (
+        Column("feed", pa.string(), "name of the feed"),
+        Column("part", pa.string(), "as in order_feeds"),
+        Column(
+            "position", pa.int64(), "offset, sequence number, or byte of the file, where it began; 0 of a whole file"
+        ),
+        Column("status", pa.string(), "refused, waiting for what it refers to, or open: last report of an open order"),
+        Column("reason", pa.string(), "why it made no row"),
+        Column("text", pa.string(), "the message; of a file its name"),
+    ),
+    key=("feed", "part", "position"),
+    partition_by=("feed",),
 )
 
 CORPORATE_ACTIONS = Table(
@@ -959,6 +993,8 @@ TABLES: dict[str, Table] = {
         SENSITIVITY_FACTORS,
         COVARIANCES,
         ORDERS,
+        ORDER_FEEDS,
+        ORDER_FEED_MESSAGES,
         CORPORATE_ACTIONS,
         RELEASED_RESULTS,
         COUNTERPARTIES,

@@ -420,6 +420,8 @@ _BY_ROW: Mapping[str, Callable[[EntitledLake], ds.Expression]] = {
         ("path_sets", "path_values", "path_members", "path_failures", "path_valuations"), lambda lake: ds.scalar(False)
     ),
     **dict.fromkeys(("positions", "sensitivities", "orders", "actual_pnl", "reported_var"), EntitledLake._nodes),
+    # messages of a feed are of all desks, and have none while they are text
+    **dict.fromkeys(("order_feeds", "order_feed_messages"), lambda lake: ds.scalar(False)),
     "scenario_sets": EntitledLake._scenario_sets,
     **dict.fromkeys(("scenario_levels", "scenario_calibrations"), EntitledLake._of_scenario_sets),
     "standards": EntitledLake._standards,

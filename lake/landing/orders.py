@@ -6,6 +6,7 @@ Rows are only ever added. Of each order the row with the highest sequence number
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,12 +19,13 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.dates import FIRST, LAST
-from lake.errors import BadInput, counted
+from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.numbers import MOST, doubles
 from lake.landing.positions_file import ATTRIBUTE
-from lake.landing.rows import NO_NAME, is_no_name
+from lake.landing.rows import NO_NAME, is_no_name, refuse_whole
 from lake.landing.text_rows import Cells, TextRows, read_text_rows
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, ORDERS
+from lake.tables import NEVER_WRITTEN, Lake
 from lake.words import first_of
 
 EVENTS = ("new", "correction", "cancel")
@@ -57,49 +59,153 @@ class OrdersReport:
         return asdict(self)
 
 
+ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+_OF_ARRIVAL = ("file", "session")  # columns that say how a row came, and not what it is
+
+
+class OrderReader:
+    """Rows of text made into rows of the table `orders`, with the contracts that they are of.
+
+    contract_of : as in `lake.landing.positions.ingest`. contracts : by id, those of all rows so far.
+    """
+
+    def __init__(self, term_columns: tuple[str, ...], contract_of: ContractOf) -> None:
+        self.terms = tuple(t for t in term_columns if t not in _OWN)
+        self.columns = (*_OWN, *DIMENSIONS, *self.terms)
+        self.contracts: dict[str, Mapping[str, str]] = {}
+        self._contract_of = contract_of
+        self._known: dict[tuple[Any, ...], Mapping[str, str] | BadInput] = {}
+
+    def file(self, path: Path) -> list[tuple[int, Row]]:
+        """Number and row of each order of a file; raises `BadInput` with every fault."""
+        file = read_text_rows(path, "orders", self.columns, _REQUIRED, attributes=True)
+        return self.all_of(file)
+
+    def all_of(self, file: TextRows) -> list[tuple[int, Row]]:
+        """Number and row of each order; raises `BadInput` with every fault."""
+        made: dict[tuple[str, int], tuple[int, Row]] = {}
+        for number, cells in file:
+            row = self._row(file, number, cells)
+            if row is None:
+                continue
+            twice = made.setdefault((row["order_id"], row["sequence"]), (number, row))
+            if twice[1] != row:
+                place = (
+                    f"order {row['order_id']}, sequence {row['sequence']}, stands in row {twice[0]} with other content"
+                )
+                file.fault(number, "sequence", f"{place}; give a correction the next number", str(row["sequence"]))
+        file.raise_any()
+        return list(made.values())
+
+    def message(self, name: str, given: Mapping[str, str | None]) -> Row:
+        """The row of one message, by column; raises `BadInput` with every fault."""
+        issues = [
+            i
+            for n in given
+            if n not in self.columns and not (n.startswith(ATTRIBUTE) and n != ATTRIBUTE)
+            for i in unknown("column", n, self.columns, pointer=n).issues
+        ]
+        cells: Cells = {**dict.fromkeys(self.columns), **{n: (v or "").strip() or None for n, v in given.items()}}
+        file = TextRows(Path(name), self.columns, [(1, cells)], issues)
+        return self.all_of(file)[0][1]
+
+    def _row(self, file: TextRows, number: int, cells: Cells) -> Row | None:
+        """The row, or None where faults of it were added to the file's."""
+        before = len(file.issues)
+        row = _plain(file, number, cells)
+        if row["event"] != "cancel":
+            kind, given = _terms(cells, self.terms)
+            key = (kind, *given.items())
+            if key not in self._known:
+                try:
+                    self._known[key] = self._contract_of(kind, given)
+                except BadInput as error:
+                    self._known[key] = error
+            found = self._known[key]
+            if isinstance(found, BadInput):
+                for issue in found.issues:
+                    file.fault(number, issue.pointer or "instrument_type", issue.message, issue.value)
+            else:
+                self.contracts[found["contract_id"]] = found
+                row |= {c: found[c] for c in ("contract_id", "instrument_type", "currency")}
+        return row if len(file.issues) == before else None
+
+
+class KnownOrders:
+    """Which rows of orders the lake holds, by a digest of each: some 200 bytes a row.
+
+    version : of the table that they were read at.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.version = lake.version("orders")
+        self._rows: dict[tuple[str, int], tuple[bytes, str]] = {}
+        self._new: set[str] = set()  # orders of which the row has arrived that says they are new
+        if self.version != NEVER_WRITTEN:
+            for row in lake.read("orders", version=self.version).to_pylist(maps_as_pydicts="strict"):
+                self.add(row)
+
+    def other(self, row: Row) -> str | None:
+        """The file of a row of that order and number with other content; None where there is none."""
+        held = self._rows.get((row["order_id"], row["sequence"]))
+        return held[1] if held is not None and held[0] != _content(row) else None
+
+    def __contains__(self, row: Row) -> bool:
+        return (row["order_id"], row["sequence"]) in self._rows
+
+    def add(self, row: Row) -> None:
+        self._rows[row["order_id"], row["sequence"]] = (_content(row), row["file"])
+        if row["event"] == "new":
+            self._new.add(row["order_id"])
+
+    def orphans(self) -> list[str]:
+        """Orders known by corrections or cancels alone."""
+        return sorted({order for order, _ in self._rows} - self._new)
+
+
+def _content(row: Row) -> bytes:
+    """Digest of what an order says, whichever way it came."""
+    cells = [str(row.get(c)) for c in ORDERS.schema.names if c not in ("attributes", *_OF_ARRIVAL)]
+    cells.append(str(sorted((row["attributes"] or {}).items())))
+    return hashlib.blake2b("\0".join(cells).encode(), digest_size=16).digest()
+
+
+def put_orders(
+    committer: Committer, rows: list[Row], contracts: Mapping[str, Mapping[str, str]], note: Mapping[str, Any]
+) -> int:
+    """Commits rows that the lake has not, and before them the contracts that it lacks; returns the version of `orders`."""
+    here = {r["contract_id"] for r in rows if r["contract_id"]}
+    known = set(committer.lake.read("contracts", ["contract_id"])["contract_id"].to_pylist()) if here else set()
+    lacking = [dict(contracts[c]) for c in sorted(here - known)]
+    if lacking:
+        committer.put("contracts", pa.Table.from_pylist(lacking, schema=CONTRACTS.schema), note=note)
+    rows = sorted(rows, key=lambda r: (r["order_id"], r["sequence"]))
+    return committer.put("orders", pa.Table.from_pylist(rows, schema=ORDERS.schema), note=note)
+
+
 def ingest_orders(
-    committer: Committer,
-    path: str | Path,
-    term_columns: tuple[str, ...],
-    contract_of: Callable[[str, Mapping[str, str]], Mapping[str, str]],
+    committer: Committer, path: str | Path, term_columns: tuple[str, ...], contract_of: ContractOf
 ) -> OrdersReport:
-    """Loads a file of orders (docs/positions.md). `contract_of` as in `lake.landing.positions.ingest`.
+    """Loads a file of orders (docs/orders.md). `contract_of` as in `lake.landing.positions.ingest`.
 
     Raises `BadInput` with every fault by row; so is a row whose order and sequence number the lake holds with other content.
     """
     path = Path(path)
-    terms = tuple(t for t in term_columns if t not in _OWN)
-    file = read_text_rows(path, "orders", (*_OWN, *DIMENSIONS, *terms), _REQUIRED, attributes=True)
-    contracts: dict[str, Mapping[str, str]] = {}
-    made = _rows(file, terms, contract_of, contracts)
-    stored = {
-        (r["order_id"], r["sequence"]): r for r in committer.lake.read("orders").to_pylist(maps_as_pydicts="strict")
-    }
+    reader = OrderReader(term_columns, contract_of)
+    made, known = reader.file(path), KnownOrders(committer.lake)
     fresh: list[Row] = []
+    issues = []
     for number, row in made:
-        before = stored.get((row["order_id"], row["sequence"]))
-        if before is None:
+        if (file := known.other(row)) is not None:
+            issues.append(other_content(row, f"row {number}, column sequence", file))
+        elif row not in known:
             fresh.append(row)
-        elif {**before, "file": ""} != {**row, "file": ""}:
-            file.fault(
-                number,
-                "sequence",
-                f"the lake has other content for order {row['order_id']}, sequence {row['sequence']}, from {before['file']}; "
-                "give a correction the next number",
-                str(row["sequence"]),
-            )
-    file.raise_any()
-    version = committer.lake.version("orders")
+    refuse_whole(path.name, issues)
+    version = known.version
     if fresh:
-        here = {r["contract_id"] for r in fresh if r["contract_id"]}
-        known = set(committer.lake.read("contracts", ["contract_id"])["contract_id"].to_pylist())
-        lacking = [dict(contracts[c]) for c in sorted(here - known)]
-        if lacking:
-            committer.put(
-                "contracts", pa.Table.from_pylist(lacking, schema=CONTRACTS.schema), note={"orders": path.name}
-            )
-        fresh.sort(key=lambda r: (r["order_id"], r["sequence"]))
-        version = committer.put("orders", pa.Table.from_pylist(fresh, schema=ORDERS.schema), note={"orders": path.name})
+        version = put_orders(committer, fresh, reader.contracts, {"orders": path.name})
+        for row in fresh:
+            known.add(row)
     days = [row["trade_date"] for _, row in made if row["trade_date"]]
     kinds = Counter(r["event"] for r in fresh)
     return OrdersReport(
@@ -112,45 +218,18 @@ def ingest_orders(
         min(days, default=None),
         max(days, default=None),
         version,
-        _orphans({**stored, **{(r["order_id"], r["sequence"]): r for r in fresh}}),
+        _orphans(known.orphans()),
     )
 
 
-def _rows(
-    file: TextRows,
-    terms: tuple[str, ...],
-    contract_of: Callable[[str, Mapping[str, str]], Mapping[str, str]],
-    contracts: dict[str, Mapping[str, str]],
-) -> list[tuple[int, Row]]:
-    """Number and row of each order that can be read; faults are added to the file's."""
-    known: dict[tuple[Any, ...], Mapping[str, str] | BadInput] = {}
-    made: dict[tuple[str, int], tuple[int, Row]] = {}
-    for number, cells in file:
-        before = len(file.issues)
-        row = _plain(file, number, cells)
-        if row["event"] != "cancel":
-            kind, given = _terms(cells, terms)
-            key = (kind, *given.items())
-            if key not in known:
-                try:
-                    known[key] = contract_of(kind, given)
-                except BadInput as error:
-                    known[key] = error
-            found = known[key]
-            if isinstance(found, BadInput):
-                for issue in found.issues:
-                    file.fault(number, issue.pointer or "instrument_type", issue.message, issue.value)
-            else:
-                contracts[found["contract_id"]] = found
-                row |= {c: found[c] for c in ("contract_id", "instrument_type", "currency")}
-        if len(file.issues) > before:
-            continue
-        twice = made.setdefault((row["order_id"], row["sequence"]), (number, row))
-        if twice[1] != row:
-            place = f"order {row['order_id']}, sequence {row['sequence']}, stands in row {twice[0]} with other content"
-            file.fault(number, "sequence", f"{place}; give a correction the next number", str(row["sequence"]))
-    file.raise_any()
-    return list(made.values())
+def other_content(row: Row, place: str, file: str) -> Issue:
+    """The fault of a row whose order and number the lake holds with other content."""
+    return Issue(
+        place,
+        f"the lake has other content for order {row['order_id']}, sequence {row['sequence']}, from {file}; "
+        "give a correction the next number",
+        str(row["sequence"]),
+    )
 
 
 def _terms(cells: Cells, terms: tuple[str, ...]) -> tuple[str, dict[str, str]]:
@@ -229,10 +308,8 @@ def instant(text: str) -> dt.datetime:
     return found
 
 
-def _orphans(rows: Mapping[tuple[str, int], Row]) -> tuple[str, ...]:
+def _orphans(alone: list[str]) -> tuple[str, ...]:
     """What refers to an order of which no new row has arrived."""
-    new = {order for (order, _), r in rows.items() if r["event"] == "new"}
-    alone = sorted({order for order, _ in rows} - new)
     if not alone:
         return ()
     said = f"{counted(len(alone), 'order')} known by corrections or cancels alone: {first_of(alone, 3)}."

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, NotAllowed, NotFound
@@ -31,10 +31,9 @@ from lake.schemas import CONTRACTS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
 from valuation.books.corporate_actions import Held, in_terms_of
+from valuation.books.running_positions import Legs, Line, Row, RunningPositions, line_of, signed_units
 
 NETTED = "net:"  # how the trades begin that netting makes
-
-Line = tuple[str, tuple[str, ...], str]  # contract id, members, attributes as JSON
 
 
 def _instant(value: Any) -> dt.datetime:
@@ -178,15 +177,22 @@ def _sums(
         said |= dict.fromkeys(found.said if found else ())
         for i in ids:
             held[day, i] = (found.adjusted if found else {}).get(i, (Held(rows[i], Fraction(1)),))
-    sums: dict[Line, Fraction] = defaultdict(Fraction)
-    for r in counted:
-        units = Fraction(r["quantity"]) * (1 if r["side"] == "buy" else -1)
-        for h in held[r["trade_date"], r["contract_id"]]:
+
+    def adjusted(row: Row) -> Legs:
+        """An order in the units of the date, after the corporate actions on the way."""
+        made = []
+        for h in held[row["trade_date"], row["contract_id"]]:
             rows[h.row["contract_id"]] = dict(h.row)
-            members = tuple(h.underlying if h.spun_off and d == "instrument" else r[d] for d in DIMENSIONS)
-            line = (h.row["contract_id"], members, canonical_json(r["attributes"] or {}))
-            sums[line] += units * h.units
-    return dict(sorted(sums.items())), rows, tuple(sorted(said))
+            given = {**row, "contract_id": h.row["contract_id"]}
+            if h.spun_off:
+                given["instrument"] = h.underlying
+            made.append((line_of(given), signed_units(row) * h.units))
+        return tuple(made)
+
+    running = RunningPositions(legs=adjusted)
+    for r in counted:
+        running.apply(r)
+    return dict(sorted(running.lines.items())), rows, tuple(sorted(said))
 
 
 def _position(date: dt.date, line: Line, units: Fraction, contracts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
