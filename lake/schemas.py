@@ -732,7 +732,7 @@ ORDER_FEEDS = Table(
         Column("feed", pa.string(), "name of the feed"),
         Column("part", pa.string(), "file, topic and partition, or FIX session and the number of its start"),
         Column("position", pa.int64(), "where reading goes on: byte of a file, offset, or sequence number"),
-        Column("digest", pa.string(), "SHA-256 of a file that was read whole; null otherwise"),
+        Column("digest", pa.string(), "digest of a file that was read whole; null otherwise"),
         Column("missing", STRINGS, "numbers before the position that have not arrived, such as 17-19"),
     ),
     key=("feed", "part"),

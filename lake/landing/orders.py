@@ -74,7 +74,10 @@ class OrderReader:
         self.columns = (*_OWN, *DIMENSIONS, *self.terms)
         self.contracts: dict[str, Mapping[str, str]] = {}
         self._contract_of = contract_of
-        self._known: dict[tuple[Any, ...], Mapping[str, str] | BadInput] = {}
+        self._known: dict[tuple[Any, ...], Mapping[str, str]] = {}
+        self._refused: dict[
+            tuple[Any, ...], BadInput
+        ] = {}  # of the file at hand: a later one may find its risk factors
 
     def file(self, path: Path) -> list[tuple[int, Row]]:
         """Number and row of each order of a file; raises `BadInput` with every fault."""
@@ -84,6 +87,7 @@ class OrderReader:
     def all_of(self, file: TextRows) -> list[tuple[int, Row]]:
         """Number and row of each order; raises `BadInput` with every fault."""
         made: dict[tuple[str, int], tuple[int, Row]] = {}
+        self._refused.clear()
         for number, cells in file:
             row = self._row(file, number, cells)
             if row is None:
@@ -116,16 +120,16 @@ class OrderReader:
         if row["event"] != "cancel":
             kind, given = _terms(cells, self.terms)
             key = (kind, *given.items())
-            if key not in self._known:
+            if key not in self._known and key not in self._refused:
                 try:
                     self._known[key] = self._contract_of(kind, given)
                 except BadInput as error:
-                    self._known[key] = error
-            found = self._known[key]
-            if isinstance(found, BadInput):
-                for issue in found.issues:
+                    self._refused[key] = error
+            if key in self._refused:
+                for issue in self._refused[key].issues:
                     file.fault(number, issue.pointer or "instrument_type", issue.message, issue.value)
             else:
+                found = self._known[key]
                 self.contracts[found["contract_id"]] = found
                 row |= {c: found[c] for c in ("contract_id", "instrument_type", "currency")}
         return row if len(file.issues) == before else None
@@ -140,6 +144,8 @@ class KnownOrders:
     def __init__(self, lake: Lake) -> None:
         self.version = lake.version("orders")
         self._rows: dict[tuple[str, int], tuple[bytes, str]] = {}
+        self._numbers: dict[str, tuple[int, int]] = {}  # how many rows an order has, and the highest of their numbers
+        self._gapped: set[str] = set()  # orders of which a row is missing
         self._new: set[str] = set()  # orders of which the row has arrived that says they are new
         if self.version != NEVER_WRITTEN:
             for row in lake.read("orders", version=self.version).to_pylist(maps_as_pydicts="strict"):
@@ -150,17 +156,44 @@ class KnownOrders:
         held = self._rows.get((row["order_id"], row["sequence"]))
         return held[1] if held is not None and held[0] != _content(row) else None
 
+    @staticmethod
+    def differ(held: Row, row: Row) -> str | None:
+        """The file of a row where another one has other content; None where both say the same."""
+        file: str = held["file"]
+        return None if _content(held) == _content(row) else file
+
     def __contains__(self, row: Row) -> bool:
         return (row["order_id"], row["sequence"]) in self._rows
 
     def add(self, row: Row) -> None:
-        self._rows[row["order_id"], row["sequence"]] = (_content(row), row["file"])
+        """Takes in a row that the lake has."""
+        order, sequence = row["order_id"], row["sequence"]
+        if row not in self:
+            count, highest = self._numbers.get(order, (0, 0))
+            self._numbers[order] = count + 1, max(highest, sequence)
+            # rows of a FIX session are numbered by its messages, which are not all of one order
+            if row["session"] is None and len({*self._numbers[order]}) > 1:
+                self._gapped.add(order)
+            else:
+                self._gapped.discard(order)
+        self._rows[order, sequence] = (_content(row), row["file"])
         if row["event"] == "new":
-            self._new.add(row["order_id"])
+            self._new.add(order)
 
     def orphans(self) -> list[str]:
         """Orders known by corrections or cancels alone."""
-        return sorted({order for order, _ in self._rows} - self._new)
+        return sorted(self._numbers.keys() - self._new)
+
+    def gaps(self) -> tuple[str, ...]:
+        """In words, the orders of which a row below the highest number has not arrived, until it does."""
+        if not self._gapped:
+            return ()
+        told = (f"{order} ({', '.join(self._lacking(order))})" for order in sorted(self._gapped))
+        return (f"{counted(len(self._gapped), 'order')} with a missing sequence number: {first_of(told, 5)}",)
+
+    def _lacking(self, order: str) -> list[str]:
+        _, highest = self._numbers[order]
+        return [str(n) for n in range(1, min(highest, 1000)) if (order, n) not in self._rows][:5]
 
 
 def _content(row: Row) -> bytes:
@@ -183,15 +216,12 @@ def put_orders(
     return committer.put("orders", pa.Table.from_pylist(rows, schema=ORDERS.schema), note=note)
 
 
-def ingest_orders(
-    committer: Committer, path: str | Path, term_columns: tuple[str, ...], contract_of: ContractOf
-) -> OrdersReport:
-    """Loads a file of orders (docs/orders.md). `contract_of` as in `lake.landing.positions.ingest`.
+def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -> OrdersReport:
+    """Loads a file of orders (docs/orders.md).
 
     Raises `BadInput` with every fault by row; so is a row whose order and sequence number the lake holds with other content.
     """
     path = Path(path)
-    reader = OrderReader(term_columns, contract_of)
     made, known = reader.file(path), KnownOrders(committer.lake)
     fresh: list[Row] = []
     issues = []

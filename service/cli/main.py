@@ -35,6 +35,7 @@ OTHERS = {
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
     "positions": ("positions:group", "The versions of a trade, and the positions of an instant, netted from orders."),
+    "feed": ("feed:app", "Orders that arrive while the day runs, and how far each feed has come."),
     "market": ("market:app", "Market data: the values that gates hold, and the versions of a value."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -56,11 +56,31 @@ class NettingRequest(BaseModel):
 def ingest_orders(committer: Committer, path: str | Path, *, accept_unknown_factors: bool = False) -> OrdersReport:
     """Loads a file of orders, see `lake.landing.orders.ingest_orders`. A row is of the contract of its instrument type and terms, or of the
     share that its `symbol` names."""
+    return orders.ingest_orders(
+        committer, path, order_reader(committer.lake, accept_unknown_factors=accept_unknown_factors)
+    )
+
+
+def order_reader(lake: Lake, *, accept_unknown_factors: bool = False) -> orders.OrderReader:
+    """What reads orders with their contracts; risk factors that come into the lake later are known from then on."""
     # with every instrument and QuantLib, which netting needs not
     from valuation.books.positions import contract_reader  # noqa: PLC0415
     from valuation.catalogue import all_term_fields  # noqa: PLC0415
 
-    read = contract_reader(committer.lake, accept_unknown_factors=accept_unknown_factors)
+    def reader_at(version: int) -> tuple[int, Callable[[str, Mapping[str, str]], dict[str, str]]]:
+        return version, contract_reader(lake, accept_unknown_factors=accept_unknown_factors)
+
+    newest = [reader_at(lake.version("risk_factors"))]
+
+    def read(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:
+        version, reader = newest[0]
+        try:
+            return reader(instrument_type, terms)
+        except BadInput:
+            if (now := lake.version("risk_factors")) == version:
+                raise
+            newest[0] = reader_at(now)
+            return newest[0][1](instrument_type, terms)
 
     def contract_of(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:
         symbol = terms.get("symbol")
@@ -73,7 +93,7 @@ def ingest_orders(committer: Committer, path: str | Path, *, accept_unknown_fact
             issues = [replace(i, pointer="symbol" if i.pointer == "underlying" else i.pointer) for i in error.issues]
             raise BadInput(error.message, issues=issues) from None
 
-    return orders.ingest_orders(committer, path, tuple(all_term_fields()), contract_of)
+    return orders.OrderReader(tuple(all_term_fields()), contract_of)
 
 
 @dataclass(frozen=True)

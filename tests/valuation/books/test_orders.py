@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support import factor, new_lake, put_market
+from order_events import HEADER, MEMBERS, MONDAY, REST, order, order_lake
 
 from lake.committer import Committer, DryRun
 from lake.errors import BadInput, NotFound
@@ -18,27 +18,12 @@ from lake.tables import Lake
 from valuation.books.orders import NettingRequest, ingest_orders, net_orders
 from valuation.books.positions import ingest_positions
 
-MEMBERS = "portfolio,client,account,desk,book,legal_entity,counterparty"
-HEADER = f"order_id,sequence,event,executed_at,side,symbol,quantity,price,currency,{MEMBERS}"
-REST = "Growth,House,H-1,US,EQ-1,Bank,Broker"
-MONDAY = dt.date(2020, 3, 16)
 CLOSE = "2020-03-16T16:00:00-04:00"
-
-
-def order(order_id: str, side: str, quantity: str, at: str = "10:00:00", **other: str) -> str:
-    given = {"sequence": "", "event": "", "symbol": "EQ:AAA", "price": "62.5", "currency": "USD", "rest": REST} | other
-    when = at if "T" in at else f"2020-03-16T{at}-04:00"
-    cells = [order_id, given["sequence"], given["event"], when, side, given["symbol"], quantity]
-    return ",".join([*cells, given["price"], given["currency"], given["rest"]])
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    made = new_lake(tmp_path / "lake")
-    shares = [factor("EQ:AAA", "equity_price"), factor("EQ:BBB", "equity_price")]
-    shares.append(factor("YC:USD:1Y", "zero_rate", curve="USD", pillar="1Y"))
-    put_market(made, shares, {f.risk_factor_id: {MONDAY: 62.5} for f in shares})
-    return made
+    return order_lake(tmp_path / "lake")
 
 
 def bring(lake: Lake, *rows: str, header: str = HEADER, committer: Any = Committer) -> dict[str, Any]:
