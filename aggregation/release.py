@@ -103,10 +103,10 @@ def _figures(answer: Any) -> list[Row]:
     groups = answer.rows.to_pylist() if query.by else []
     if isinstance(answer, RiskResult):
         days = {query.as_of: answer.receipt}
-        rows = [(query.as_of, _node(query, r), r) for r in groups] + [(query.as_of, "", answer.total)]
+        rows = [(query.as_of, node_of(query.by, r), r) for r in groups] + [(query.as_of, "", answer.total)]
     else:
         days = {dt.date.fromisoformat(d): r for d, r in answer.receipt["days"].items()}
-        rows = [(r["date"], _node(query, r), r) for r in groups]
+        rows = [(r["date"], node_of(query.by, r), r) for r in groups]
         rows += [(r["date"], "", r) for r in answer.totals.to_pylist()]
     # what has no answer on a day is a gap, and no figure
     told = ((d, node, row) for d, node, row in rows if d in days and row["status"] != "gap")
@@ -134,8 +134,9 @@ def _check(query: RiskQuery) -> None:
             )
 
 
-def _node(query: RiskQuery, row: Mapping[str, Any]) -> str:
-    members = ((d, row[d]) for d in query.by)
+def node_of(by: Sequence[str], row: Mapping[str, Any]) -> str:
+    """Path of the node of a row grouped by these, such as desk=Rates/book=B1."""
+    members = ((d, row[d]) for d in by)
     return "/".join(d if m is None else f"{d}={m.replace('%', '%25').replace('/', '%2F')}" for d, m in members)
 
 

@@ -112,6 +112,9 @@ class Settings(BaseModel):
     token: str | None = Field(
         None, repr=False, description="personal token that `varlake mcp` sends to the service at its address"
     )
+    results_password: str | None = Field(
+        None, repr=False, description="password of the relational database that `varlake results publish` writes to"
+    )
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     ore_python: Path | None = Field(
         None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"

@@ -141,7 +141,9 @@ class Arrivals(RuleBasedStateMachine):
         assert self.running.lines == from_scratch(self.stored)
 
 
-@pytest.mark.parametrize(("sequences", "steps"), [(200, 8), pytest.param(5000, 30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("sequences", "steps"), [(200, 8), pytest.param(5000, 15, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 def test_every_sequence_of_arrivals_ends_in_the_fold_of_its_events(sequences: int, steps: int) -> None:
     many = settings(
         max_examples=sequences, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
