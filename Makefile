@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -81,6 +81,11 @@ gates-test: setup ## put 2,000 defects of ten kinds into clean market history, a
 N ?= 1000
 crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
 	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
+
+KAFKA_JARS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/varlake/kafka
+kafka-test: setup ## fetch a Kafka broker by Maven, with the settings of this machine, and run the tests that need one
+	mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(KAFKA_JARS)"
+	VARLAKE_KAFKA_JARS="$(KAFKA_JARS)" $(BIN)/python -m pytest tests/valuation/books/test_kafka_feeds.py $(ARGS)
 
 CASES ?= 400
 non-interference: setup ## ask pairs of lakes that differ in what others hold CASES=400 things: no byte may differ

@@ -44,7 +44,7 @@ class Published:
         return asdict(self)
 
 
-def tables(prefix: str) -> tuple[sa.Table, sa.Table]:
+def results_tables(prefix: str) -> tuple[sa.Table, sa.Table]:
     """The tables of snapshots and of figures, with their keys."""
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
@@ -135,7 +135,7 @@ class ResultsDatabase:
             )
         self._shown = made.render_as_string(hide_password=True)
         self._dialect = dialect
-        self._snapshots, self._figures = tables(prefix)
+        self._snapshots, self._figures = results_tables(prefix)
         self._engine = self._engine_of(made if password is None else made.set(password=password))
 
     def _engine_of(self, url: URL) -> sa.Engine:
@@ -172,7 +172,7 @@ class ResultsDatabase:
         While the database is away it is tried again, for so many seconds: since a snapshot is named by instant and question, one that was
         written before the connection broke is written over by itself. Raises `NotReady` after that time.
         """
-        snapshot, figures = as_rows(answer, at, naive=self._dialect != "postgresql")
+        snapshot, figures = snapshot_rows(answer, at, naive=self._dialect != "postgresql")
         name = (snapshot["at"], snapshot["question_digest"])
         of = (self._figures.c["at"] == name[0]) & (self._figures.c.question_digest == name[1])
 
@@ -213,7 +213,7 @@ def _said(error: sa.exc.DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0][:300]
 
 
-def as_rows(answer: Any, at: dt.datetime, *, naive: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def snapshot_rows(answer: Any, at: dt.datetime, *, naive: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The row of the snapshot and those of its figures, of every group and of the total. naive : instants in UTC without a zone, for
     databases that have none. Raises `BadInput` for an answer that is not figures by node."""
     query, receipt = getattr(answer, "query", None), getattr(answer, "receipt", None)

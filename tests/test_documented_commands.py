@@ -45,6 +45,7 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
     "varlake ingest positions books/*": "the same two years",
     "varlake backtest --from 2019-01-02": "the same two years",
+    "varlake feed orders --kafka": "tests/valuation/books/test_kafka_feeds.py, by make kafka-test",
     "varlake ingest regime rules/house/": "tests/aggregation/regulatory, a folder of sections",
 }
 PAGES = {

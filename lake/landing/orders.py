@@ -6,6 +6,7 @@ Rows are only ever added. Of each order the row with the highest sequence number
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import re
 from collections import Counter
@@ -37,6 +38,8 @@ _QUANTITY = re.compile(r"[0-9]{1,16}(\.[0-9]{1,16})?|\.[0-9]{1,16}")
 _CURRENCY_PRICE = "expected a finite number of at most 1e16 in the currency of the contract"
 
 Row = dict[str, Any]
+_NO_ROW: Row = dict.fromkeys(ORDERS.schema.names)
+_PRICES_KEPT = 1 << 16  # texts whose numbers are kept: an order has a price that others had
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class OrdersReport:
 
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
-_OF_ARRIVAL = ("file", "session")  # columns that say how a row came, and not what it is
+# what an order says; `file` and `session` are how its row came
+_CONTENT = tuple(n for n in ORDERS.schema.names if n not in ("attributes", "file", "session"))
 
 
 class OrderReader:
@@ -72,6 +76,7 @@ class OrderReader:
     def __init__(self, term_columns: tuple[str, ...], contract_of: ContractOf) -> None:
         self.terms = tuple(t for t in term_columns if t not in _OWN)
         self.columns = (*_OWN, *DIMENSIONS, *self.terms)
+        self._no_cells: Cells = dict.fromkeys(self.columns)
         self.contracts: dict[str, Mapping[str, str]] = {}
         self._contract_of = contract_of
         self._known: dict[tuple[Any, ...], Mapping[str, str]] = {}
@@ -103,14 +108,12 @@ class OrderReader:
 
     def message(self, name: str, given: Mapping[str, str | None]) -> Row:
         """The row of one message, by column; raises `BadInput` with every fault."""
-        issues = [
-            i
-            for n in given
-            if n not in self.columns and not (n.startswith(ATTRIBUTE) and n != ATTRIBUTE)
-            for i in unknown("column", n, self.columns, pointer=n).issues
-        ]
-        cells: Cells = {**dict.fromkeys(self.columns), **{n: (v or "").strip() or None for n, v in given.items()}}
-        file = TextRows(Path(name), self.columns, [(1, cells)], issues)
+        extra = [n for n in given if n not in self._no_cells]
+        attributes = [n for n in extra if n.startswith(ATTRIBUTE) and n != ATTRIBUTE]
+        strange = [n for n in extra if n not in attributes]
+        issues = [i for n in strange for i in unknown("column", n, self.columns, pointer=n).issues]
+        cells: Cells = {**self._no_cells, **{n: (v or "").strip() or None for n, v in given.items()}}
+        file = TextRows(Path(name), (*self.columns, *attributes), [(1, cells)], issues)
         return self.all_of(file)[0][1]
 
     def _row(self, file: TextRows, number: int, cells: Cells) -> Row | None:
@@ -198,7 +201,7 @@ class KnownOrders:
 
 def _content(row: Row) -> bytes:
     """Digest of what an order says, whichever way it came."""
-    cells = [str(row.get(c)) for c in ORDERS.schema.names if c not in ("attributes", *_OF_ARRIVAL)]
+    cells = [str(row[c]) for c in _CONTENT]
     cells.append(str(sorted((row["attributes"] or {}).items())))
     return hashlib.blake2b("\0".join(cells).encode(), digest_size=16).digest()
 
@@ -269,7 +272,7 @@ def _terms(cells: Cells, terms: tuple[str, ...]) -> tuple[str, dict[str, str]]:
 
 def _plain(file: TextRows, number: int, cells: Cells) -> Row:
     """The row without its contract; what cannot be read of it is a fault."""
-    row: Row = dict.fromkeys(ORDERS.schema.names)
+    row: Row = dict(_NO_ROW)
     row |= {"order_id": cells["order_id"], "file": file.path.name, "event": cells["event"] or "new"}
     if row["event"] not in EVENTS:
         file.fault(number, "event", f"expected {', '.join(EVENTS)}", row["event"])
@@ -277,7 +280,8 @@ def _plain(file: TextRows, number: int, cells: Cells) -> Row:
     for name in ("order_id",) if cancel else _REQUIRED:
         if cells[name] is None:
             file.fault(number, name, f"{name} is empty; every order has one")
-    for name in ("order_id", *DIMENSIONS, *(c for c in cells if c.startswith(ATTRIBUTE))):
+    attributes = _attributes(file.columns)
+    for name in ("order_id", *DIMENSIONS, *attributes):
         if is_no_name(cells[name]):
             file.fault(number, name, NO_NAME, ascii(cells[name]))
     row["sequence"] = _sequence(file, number, cells, row["event"])
@@ -296,13 +300,25 @@ def _plain(file: TextRows, number: int, cells: Cells) -> Row:
         else:
             row["quantity"] = format(Decimal(quantity).normalize(), "f")
     if cells["price"] is not None:
-        row["price"] = doubles(pa.array([cells["price"]]))[0].as_py()
+        row["price"] = _price(cells["price"])
         if row["price"] is None:
             file.fault(number, "price", _CURRENCY_PRICE, cells["price"])
     row |= {d: cells[d] for d in DIMENSIONS}
     row["instrument"] = cells["instrument"] or cells["symbol"] or cells["instrument_type"]
-    named = {c.removeprefix(ATTRIBUTE): v for c, v in cells.items() if c.startswith(ATTRIBUTE) and v is not None}
+    named = {c.removeprefix(ATTRIBUTE): v for c in attributes if (v := cells[c]) is not None}
     return row | {"attributes": named}
+
+
+@functools.lru_cache
+def _attributes(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(c for c in columns if c.startswith(ATTRIBUTE))
+
+
+@functools.lru_cache(_PRICES_KEPT)
+def _price(text: str) -> float | None:
+    """The number of a text; None where it is none."""
+    found: float | None = doubles(pa.array([text]))[0].as_py()
+    return found
 
 
 def _sequence(file: TextRows, number: int, cells: Cells, event: str) -> int | None:

@@ -91,9 +91,9 @@ def feed_orders_command(
     with at_signals(lambda _: stop.set()):
         try:
             feed.run(stopped, once=once)
+            report = feed.report()
         finally:
             source.close()
-    report = feed.report()
     display.print_json(report.to_dict()) if json else _say(report, feed.held_by)
 
 
@@ -121,11 +121,11 @@ def _source(
         from lake.landing.order_feeds.fix_log import FixLog
 
         return FixLog(fix, copy)
-    from lake.landing.order_feeds.kafka import KafkaSource
+    from lake.landing.order_feeds.kafka import KafkaSource, read_settings
 
     if topic is None:
         raise BadInput("--kafka needs --topic, the topic that orders are in.")
-    return KafkaSource(kafka or "", topic, reader, kafka_settings)
+    return KafkaSource(kafka or "", topic, reader, read_settings(kafka_settings))
 
 
 def _say(report: FeedReport, held_by: str | None) -> None:

@@ -47,7 +47,7 @@ OTHERS = {
     "check": ("check:app", "Hold the value of each trade against another system's."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
-    "results": ("results:group", "Write answers into a relational database, once or every few minutes."),
+    "results": ("publish:group", "Write answers into a relational database, once or every few minutes."),
     "audit": ("audit:app", "What was done to the lake, by whom, and whether that record is whole."),
     "proposals": ("proposals:app", "What waits for the approval of another: list, look at, approve, reject, withdraw."),
     "excel-template": ("excel_template:app", "Write a workbook that makes the address of every question, for Excel."),

@@ -21,7 +21,7 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.session import Session
 from lake.errors import BadInput, NotReady
 from lake.tables import Lake
-from service.results_database import ResultsDatabase, tables, upsert
+from service.results_database import ResultsDatabase, results_tables, upsert
 
 sa = pytest.importorskip("sqlalchemy")
 AT = dt.datetime(2020, 3, 16, 11, 5, tzinfo=dt.UTC)
@@ -166,7 +166,7 @@ def test_mysql_is_told_the_same_in_its_own_words() -> None:
     from sqlalchemy.dialects import mysql, postgresql, sqlite
     from sqlalchemy.schema import CreateTable
 
-    snapshots, figures = tables("varlake_")
+    snapshots, figures = results_tables("varlake_")
     said = str(upsert(figures, "mysql").compile(dialect=mysql.dialect()))
     assert "INSERT INTO varlake_figure (at, question_digest, node, figure, measure, level, value" in said
     assert said.endswith(

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 Legs = tuple[tuple[Line, Fraction], ...]  # signed units of each line that an order is in
 
 
-class Moved(NamedTuple):
+class LineMove(NamedTuple):
     """A line whose net units have changed: bought positive, sold negative."""
 
     line: Line
@@ -71,7 +71,7 @@ class RunningPositions:
         self.rows = 0  # that were applied
         self.idle = 0  # of these, those that had arrived before or whose order had a higher number already
 
-    def apply(self, row: Row) -> tuple[Moved, ...]:
+    def apply(self, row: Row) -> tuple[LineMove, ...]:
         """Takes a row of the table `orders`; returns what it moved, nothing where a line ends where it was."""
         order, sequence = row["order_id"], row["sequence"]
         self.rows += 1
@@ -90,13 +90,13 @@ class RunningPositions:
         found = (self._move(line, Fraction(units), int(count)) for line, (units, count) in moves.items())
         return tuple(moved for moved in found if moved.before != moved.after)
 
-    def _move(self, line: Line, units: Fraction, legs: int) -> Moved:
+    def _move(self, line: Line, units: Fraction, legs: int) -> LineMove:
         before = self.lines.get(line, Fraction())
         self.lines[line] = before + units
         self._legs_in[line] = self._legs_in.get(line, 0) + legs
         if not self._legs_in[line]:
             del self.lines[line], self._legs_in[line]
-        return Moved(line, before, before + units)
+        return LineMove(line, before, before + units)
 
     def sequence(self, order_id: str) -> int | None:
         """The number of the row of an order that counts; None where none has arrived."""
