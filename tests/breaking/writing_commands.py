@@ -32,6 +32,7 @@ OPERATIONS = {
         ),
     ),
     "orders": Operation("bare", ("ingest", "orders", "{files}/orders.csv")),
+    "feed": Operation("bare", ("feed", "orders", "--folder", "{files}/arriving", "--settle-seconds", "0", "--once")),
     "corporate-actions": Operation("bare", ("ingest", "corporate-actions", "{files}/actions.csv")),
     "counterparties": Operation("bare", ("ingest", "counterparties", "{files}/counterparties.csv")),
     "agreements": Operation("bare", ("ingest", "agreements", "{files}/agreements.csv")),
@@ -72,6 +73,9 @@ currency = "USD"
     "covariance.csv": "factor,EQ:AAA,EQ:BBB\nEQ:AAA,0.04,0.01\nEQ:BBB,0.01,0.09\n",
     "orders.csv": "order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty\n"
     "A1,2020-03-16T10:00:00Z,buy,EQ:AAA,10,USD,P,C,A,Options,B,L,D\n",
+    "arriving/a.csv": "order_id,sequence,event,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,"
+    "counterparty\nA1,1,new,2020-03-16T10:00:00Z,buy,EQ:AAA,10,USD,P,C,A,Options,B,L,D\nA1,2,cancel,,,,,,,,,,,,\n",
+    "arriving/b.csv": "no,orders\n1,2\n",
     "actions.csv": "risk_factor_id,ex_date,kind,ratio,source\nEQ:AAA,2020-03-20,split,2:1,AAA\n",
     "counterparties.csv": "counterparty,effective_from,sector,rating\nD,2020-01-01,financial,A\nE,2020-01-01,other,NR\n",
     "agreements.csv": "agreement,counterparty,legal_entity,effective_from,netting,margined,currency\n"
@@ -91,5 +95,6 @@ currency = "USD"
 
 def write_files(folder: Path) -> Path:
     for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     return folder
