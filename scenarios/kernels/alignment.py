@@ -77,9 +77,21 @@ def align(
         )
     # the rest of a tick orders what has one number, so that the same one is kept in whatever order they arrive
     order = np.lexsort((ask, bid, price, target, kind, time, sequence, series))
-    given = (series, sequence, time, kind, target, price, bid, ask)
     level, ticks, age, state, sorted_fate = _align(
-        *(np.ascontiguousarray(a[order]) for a in given), opens, closes, signed, start, width, n_buckets
+        series[order],
+        sequence[order],
+        time[order],
+        kind[order],
+        target[order],
+        price[order],
+        bid[order],
+        ask[order],
+        opens,
+        closes,
+        signed,
+        start,
+        width,
+        n_buckets,
     )
     fate = np.empty_like(sorted_fate)
     fate[order] = sorted_fate
@@ -93,7 +105,22 @@ def log_returns(level: Floats) -> Floats:
 
 
 @compiled
-def _align(series, sequence, time, kind, target, price, bid, ask, opens, closes, signed, start, width, n_buckets):  # type: ignore[no-untyped-def]
+def _align(
+    series: Ints,
+    sequence: Ints,
+    time: Ints,
+    kind: Bytes,
+    target: Ints,
+    price: Floats,
+    bid: Floats,
+    ask: Floats,
+    opens: Ints,
+    closes: Ints,
+    signed: npt.NDArray[np.bool_],
+    start: int,
+    width: int,
+    n_buckets: int,
+) -> tuple[Floats, Ints, Ints, Bytes, Bytes]:
     n_series, n = len(opens), len(series)
     total, ticks = np.zeros((n_series, n_buckets)), np.zeros((n_series, n_buckets), np.int64)
     level = np.full((n_series, n_buckets), np.nan)
@@ -108,7 +135,7 @@ def _align(series, sequence, time, kind, target, price, bid, ask, opens, closes,
             end += 1
         last_bucket = min((closes[s] - start - 1) // width, n_buckets - 1)
         halted = np.zeros(n_buckets, np.int8)
-        halt_from, newest = np.int64(-1), np.int64(-1)
+        halt_from, newest = -1, -1
         for i in range(first, end):
             if i > first and sequence[i] == sequence[i - 1]:
                 fate[i] = DUPLICATE
@@ -172,12 +199,14 @@ def _align(series, sequence, time, kind, target, price, bid, ask, opens, closes,
             if root[i] == i and bucket[i] >= 0 and fate[latest[i]] <= LATE and not np.isnan(value[i]):
                 total[s, bucket[i]] += value[i]
                 ticks[s, bucket[i]] += 1
-        last, since = np.nan, 0
+        last = np.nan
+        since = 0
         for b in range(n_buckets):
             if start + (b + 1) * width <= opens[s] or start + b * width >= closes[s]:
                 continue
             if ticks[s, b]:
-                last, since = total[s, b] / ticks[s, b], 0
+                last = total[s, b] / ticks[s, b]
+                since = 0
                 state[s, b] = FRESH
             elif np.isnan(last):
                 state[s, b] = NOT_YET
