@@ -700,6 +700,54 @@ COVARIANCES = Table(
     partition_by=("name",),
 )
 
+TICKS = Table(
+    "ticks",
+    "a tick of a risk factor as a feed gave it, or a later correction or cancel of one, or a halt; rows are added and never edited",
+    (
+        Column("date", pa.date32(), "day of the session that it is of"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column(
+            "sequence",
+            pa.int64(),
+            "its number in the feed: of two ticks the higher is the later, whatever their times say",
+        ),
+        Column("time", INSTANT, "when it was, as the feed says"),
+        Column("event", pa.string(), "new, correction, cancel, halt or resume"),
+        Column("corrects", pa.int64(), "number of the tick that a correction or cancel is of; else null"),
+        Column("price", pa.float64(), "price, in the unit of the factor's levels; null for a quote"),
+        Column("bid", pa.float64(), "bid of a quote; else null"),
+        Column("ask", pa.float64(), "ask of a quote; else null"),
+        Column("size", pa.float64(), "units traded; null where not given"),
+        Column("source", pa.string(), "the feed; a factor has one a day"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("date", "risk_factor_id", "sequence"),
+    partition_by=("date",),
+)
+
+INTRADAY_LEVELS = Table(
+    "intraday_levels",
+    "the level of a risk factor in a bucket of a session",
+    (
+        Column("date", pa.date32(), "day of the session"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column("bucket_end", INSTANT, "end of the bucket, which is not in it"),
+        Column("bucket_seconds", pa.int32(), "length of the bucket"),
+        Column(
+            "level",
+            pa.float64(),
+            "mean of the ticks in the bucket, else the level before, in the unit of the factor's levels",
+        ),
+        Column("ticks", pa.int32(), "ticks that the mean is of; 0 where the level is carried"),
+        Column("carried_seconds", pa.int32(), "for how long the level has been carried; 0 where it is fresh"),
+        Column("halted", pa.bool_(), "whether trading was halted at the end of the bucket, and no tick in it"),
+        Column("sequence", pa.int64(), "highest number of a tick of the factor in this bucket or one before"),
+        Column("source", pa.string(), "the feed"),
+    ),
+    key=("date", "risk_factor_id", "bucket_end"),
+    partition_by=("date",),
+)
+
 ORDERS = Table(
     "orders",
     "an order as it was executed, or a later correction or cancel of it; rows are added and never edited",
@@ -992,6 +1040,8 @@ TABLES: dict[str, Table] = {
         SENSITIVITIES,
         SENSITIVITY_FACTORS,
         COVARIANCES,
+        TICKS,
+        INTRADAY_LEVELS,
         ORDERS,
         ORDER_FEEDS,
         ORDER_FEED_MESSAGES,

@@ -95,6 +95,19 @@ class OrdersOptions(Options):
     accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
 
 
+class TicksOptions(MappedOptions):
+    source: str = Field(
+        pattern=r"^[\w.-]{1,60}$", description="the feed that the ticks come from, such as consolidated"
+    )
+    bucket_seconds: int = Field(
+        1, ge=1, le=300, description="seconds of a bucket of the levels made of the day's ticks"
+    )
+    only_held: bool = Field(
+        False,
+        description="leave out, and count, ticks of symbols that the newest book does not read; exchange rates stay",
+    )
+
+
 @dataclass(frozen=True)
 class Ingest:
     """An entry of INGESTS.
@@ -274,6 +287,18 @@ def _covariance(committer: Committer, path: str, options: CovarianceOptions) -> 
     return ingest_covariance(committer, path, name=given.pop("matrix"), **given).to_dict()
 
 
+def _ticks(committer: Committer, path: str, options: TicksOptions) -> dict[str, Any]:
+    from scenarios.market.intraday import ingest_ticks
+
+    given = _said(options)
+    only = None
+    if given.pop("only_held"):
+        from valuation.books.factors_held import factors_held
+
+        only = factors_held(committer.lake.snapshot())
+    return ingest_ticks(committer, path, only=only, **given).to_dict()
+
+
 def _orders(committer: Committer, path: str, options: OrdersOptions) -> dict[str, Any]:
     from valuation.books.orders import ingest_orders
 
@@ -428,6 +453,18 @@ INGESTS: Mapping[str, Ingest] = {
         "/covariances",
         partly=True,
         several=False,
+    ),
+    "ticks": Ingest(
+        "Bring ticks into the lake and make levels in buckets of seconds of them; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/intraday.md.",
+        TicksOptions,
+        _ticks,
+        "scenarios.market.intraday:TicksReport",
+        "tables:show_ticks_reports",
+        "/ticks",
+        partly=True,
+        shipped=kept_mappings,
+        check=_mapping,
     ),
     "orders": Ingest(
         "Bring orders into the lake, with their corrections and cancels; a file with a fault is refused whole.",

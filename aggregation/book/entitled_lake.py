@@ -35,6 +35,8 @@ WHOLE = (
     "market_issues",
     "market_calendars",
     "covariances",
+    "ticks",
+    "intraday_levels",
     "corporate_actions",
     "contracts",
     "counterparties",

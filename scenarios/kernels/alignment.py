@@ -1,7 +1,7 @@
 """Ticks of many series aligned to buckets of equal length: mean within the bucket, last value carried into gaps.
 
 Everything is ordered by series and sequence number, never by time: the order in which ticks arrive, and how they are cut into
-files, changes no bit. Instants are int64 nanoseconds since 1970 in UTC, so that midnight is an instant as any other.
+files, changes no bit. Instants are int64 microseconds since 1970 in UTC, so that midnight is an instant as any other.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ class Aligned:
 
     level : mean of the bucket's ticks, else the last level before; NaN where closed or not yet traded. ticks : how many
     the mean is of. age : buckets since the level was fresh, 0 where it is and -1 where there is none. state : CLOSED to HALTED.
-    fate : (n_ticks,) in the order the ticks were given, USED to APPLIED.
+    sequence : highest number of a tick of the series whose bucket it is or one before, -1 where there is none. fate : (n_ticks,) in the
+    order the ticks were given, USED to APPLIED.
     """
 
     level: Floats
     ticks: Ints
     age: Ints
     state: Bytes
+    sequence: Ints
     fate: Bytes
 
 
@@ -59,7 +61,7 @@ def align(
     width: int,
     n_buckets: int,
 ) -> Aligned:
-    """Ticks, arrays of (n_ticks,) in any order, in `n_buckets` buckets of `width` ns, the first from `start`.
+    """Ticks, arrays of (n_ticks,) in any order, in `n_buckets` buckets of `width` microseconds, the first from `start`.
 
     A level is `price`, or the middle of `bid` and `ask` where the price is NaN. CORRECTION replaces the level of the tick
     with sequence number `target` at that tick's time, CANCEL removes it; one whose target is unknown is NO_TARGET, and a
@@ -70,14 +72,14 @@ def align(
     beyond an early close is CLOSED and no gap. signed : which series may be zero or negative.
     """
     if width <= 0 or n_buckets <= 0:
-        raise BadInput(f"Buckets need a length and a number above 0, but received {width} ns and {n_buckets} buckets.")
+        raise BadInput(f"Buckets need a length and a number above 0, but received {width} us and {n_buckets} buckets.")
     if len(series) and not (series.min() >= 0 and series.max() < len(opens)):
         raise BadInput(
             f"Ticks are of series {series.min()} to {series.max()}, but sessions are given of 0 to {len(opens) - 1}."
         )
     # the rest of a tick orders what has one number, so that the same one is kept in whatever order they arrive
     order = np.lexsort((ask, bid, price, target, kind, time, sequence, series))
-    level, ticks, age, state, sorted_fate = _align(
+    level, ticks, age, state, highest, sorted_fate = _align(
         series[order],
         sequence[order],
         time[order],
@@ -95,7 +97,7 @@ def align(
     )
     fate = np.empty_like(sorted_fate)
     fate[order] = sorted_fate
-    return Aligned(level, ticks, age, state, fate)
+    return Aligned(level, ticks, age, state, highest, fate)
 
 
 def log_returns(level: Floats) -> Floats:
@@ -120,12 +122,13 @@ def _align(
     start: int,
     width: int,
     n_buckets: int,
-) -> tuple[Floats, Ints, Ints, Bytes, Bytes]:
+) -> tuple[Floats, Ints, Ints, Bytes, Ints, Bytes]:
     n_series, n = len(opens), len(series)
     total, ticks = np.zeros((n_series, n_buckets)), np.zeros((n_series, n_buckets), np.int64)
     level = np.full((n_series, n_buckets), np.nan)
     age = np.full((n_series, n_buckets), -1, np.int64)
     state = np.zeros((n_series, n_buckets), np.int8)
+    highest = np.full((n_series, n_buckets), -1, np.int64)
     fate, root, value = np.zeros(n, np.int8), np.arange(n), np.full(n, np.nan)
     bucket, latest = np.full(n, -1, np.int64), np.arange(n)  # latest: the tick that gives the value of a root
     first = 0
@@ -196,12 +199,16 @@ def _align(
         if halt_from >= 0:
             halted[halt_from:] = 1
         for i in range(first, end):
+            if bucket[root[i]] >= 0:
+                highest[s, bucket[root[i]]] = sequence[i]
             if root[i] == i and bucket[i] >= 0 and fate[latest[i]] <= LATE and not np.isnan(value[i]):
                 total[s, bucket[i]] += value[i]
                 ticks[s, bucket[i]] += 1
         last = np.nan
         since = 0
         for b in range(n_buckets):
+            if b:
+                highest[s, b] = max(highest[s, b], highest[s, b - 1])
             if start + (b + 1) * width <= opens[s] or start + b * width >= closes[s]:
                 continue
             if ticks[s, b]:
@@ -216,4 +223,4 @@ def _align(
                 state[s, b] = HALTED if halted[b] else CARRIED
             level[s, b], age[s, b] = last, since
         first = end
-    return level, ticks, age, state, fate
+    return level, ticks, age, state, highest, fate

@@ -225,6 +225,17 @@ def show_covariance_reports(reports: Sequence[Mapping[str, Any]]) -> None:
             display.say(f"Note: {note}")
 
 
+def show_ticks_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of ticks, as `TicksReport.to_dict` has it."""
+    for report in reports:
+        plain = {k: v for k, v in report.items() if k not in ("became", "seen", "notes")}
+        display.print_pairs(
+            {**plain, **{f"ticks {k.replace('_', ' ')}": v for k, v in report["became"].items()}, **report["seen"]}
+        )
+        for note in report["notes"]:
+            display.say(f"Note: {note}")
+
+
 def show_corporate_actions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of files of corporate actions, and what levels before each ex date are multiplied by."""
     display.print_table([{k: v for k, v in report.items() if k not in ("rules", "notes")} for report in reports])

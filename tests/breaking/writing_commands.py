@@ -31,6 +31,7 @@ OPERATIONS = {
             *("--horizon-days", "1", "--unit", "1"),
         ),
     ),
+    "ticks": Operation("bare", ("ingest", "ticks", "{files}/ticks.csv", "--source", "feed")),
     "orders": Operation("bare", ("ingest", "orders", "{files}/orders.csv")),
     "feed": Operation("bare", ("feed", "orders", "--folder", "{files}/arriving", "--settle-seconds", "0", "--once")),
     "corporate-actions": Operation("bare", ("ingest", "corporate-actions", "{files}/actions.csv")),
@@ -71,6 +72,7 @@ currency = "USD"
     "var.csv": "date,level,var,currency\n2020-03-16,0.99,1250,USD\n2020-03-17,0.99,1300,USD\n",
     "sensitivities.csv": "date,kind,factor,bump,amount,currency\n2020-03-16,delta,EQ:AAA,1%,1250,USD\n",
     "covariance.csv": "factor,EQ:AAA,EQ:BBB\nEQ:AAA,0.04,0.01\nEQ:BBB,0.01,0.09\n",
+    "ticks.csv": "risk_factor_id,time,sequence,price\nEQ:AAA,2020-03-16T15:00:00Z,1,101.5\nEQ:BBB,2020-03-16T15:00:01Z,2,99\n",
     "orders.csv": "order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty\n"
     "A1,2020-03-16T10:00:00Z,buy,EQ:AAA,10,USD,P,C,A,Options,B,L,D\n",
     "arriving/a.csv": "order_id,sequence,event,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,"

@@ -63,6 +63,9 @@ UPLOADS = {
         ("more.csv", PNL.replace(b"-12.5", b"3").replace(b"Options", b"Equities")),
     ],
     "/api/v1/real-prices": [("prices.csv", b"date,risk_factor_id,source,evidence\n2020-03-13,EQ:AAA,desk,own_deal\n")],
+    "/api/v1/ticks?source=feed&bucket_seconds=60": [
+        ("ticks.csv", b"risk_factor_id,time,sequence,price\nEQ:AAA,2020-03-16T15:00:00Z,1,101.5\n")
+    ],
     "/api/v1/orders": [("orders.csv", ORDERS)],
     "/api/v1/corporate-actions": [("actions.csv", ACTIONS)],
     "/api/v1/counterparties": [
