@@ -456,7 +456,7 @@ INGESTS: Mapping[str, Ingest] = {
     ),
     "ticks": Ingest(
         "Bring ticks into the lake and make levels in buckets of seconds of them; a file with a fault is refused whole.",
-        "CSV, Excel or Parquet files, see docs/intraday.md.",
+        "CSV, Excel or Parquet files, or logs of FIX 4.4, see docs/intraday.md.",
         TicksOptions,
         _ticks,
         "scenarios.market.intraday:TicksReport",

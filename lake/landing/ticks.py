@@ -26,7 +26,7 @@ from lake.landing.rows import refuse_columns, refuse_whole
 from lake.landing.sheet import Sheet, read_sheet, sheet_of
 from lake.schemas import INSTANT, TICKS
 
-EVENTS = ("new", "correction", "cancel", "halt", "resume")
+EVENTS = ("new", "correction", "cancel", "halt", "resume", "no_bid", "no_ask")
 NUMBERS = ("price", "bid", "ask", "size")
 TICK_KINDS: dict[str, Kind] = dict.fromkeys(NUMBERS, "number")
 _REQUIRED = ("risk_factor_id", "time", "sequence")
@@ -41,7 +41,7 @@ class TickRows:
 
     factors : names, and `factor` the place in them of each tick. line : row of the file, or number of the message. time :
     microseconds since 1970 in UTC. event : place in EVENTS. corrects : -1 where none. price, bid, ask, size : NaN where absent.
-    told : what else there is to say of the file, counts by name. notes : the same in sentences.
+    told : what else there is to say of the file, counts by name. notes : the same in sentences. place : what `line` counts.
     """
 
     factors: list[str]
@@ -57,11 +57,12 @@ class TickRows:
     size: Floats
     told: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    place: str = "row"
 
     def take(self, rows: Ints | Bools) -> TickRows:
         """Some of the ticks."""
         arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        return TickRows(self.factors, told=self.told, notes=self.notes, **arrays)
+        return TickRows(self.factors, told=self.told, notes=self.notes, place=self.place, **arrays)
 
     def __len__(self) -> int:
         return len(self.factor)
@@ -119,13 +120,11 @@ def stored_ticks(table: pa.Table) -> TickRows:
 _ARRAYS = ("factor", "line", "sequence", "time", "event", "corrects", *NUMBERS)
 
 
-def read_ticks(
-    path: Path, known: Collection[str], only: Collection[str] | None, mapping: FileMapping | None
-) -> TickRows:
-    """The ticks of a CSV, Excel or Parquet file, each number of a factor once.
+def read_ticks(path: Path, mapping: FileMapping | None) -> tuple[TickRows, list[Issue]]:
+    """The ticks of a CSV, Excel or Parquet file, and what is wrong with its cells.
 
-    known : the risk factors there are. only : those wanted, of all symbols that the file may have; None for all of the file. mapping :
-    how a file with columns of its own is read, its symbols made risk factors among it. Raises `BadInput` with every fault.
+    mapping : how a file with columns of its own is read, its symbols made risk factors among it. Raises `BadInput` for a file that is
+    unusable as a whole.
     """
     done = canonical(_sheet(path, mapping), mapping, TICK_KINDS)
     _check_columns(path, done)
@@ -134,7 +133,7 @@ def read_ticks(
         for rows, column, cells, reason in done.faults
         for i, cell in zip(rows.tolist(), cells.to_pylist(), strict=True)
     ]
-    return told_once(path, _rows(done, faults), known, only, faults)
+    return _rows(done, faults), faults
 
 
 def _sheet(path: Path, mapping: FileMapping | None) -> Sheet:
@@ -231,14 +230,19 @@ def instants(text: pa.Array) -> pa.Array:
 def told_once(
     path: Path, rows: TickRows, known: Collection[str], only: Collection[str] | None, faults: list[Issue]
 ) -> TickRows:
-    """The ticks of the factors wanted, a number of a factor once; raises `BadInput` with the `faults` and those found here: a factor that
-    there is not, a number with two contents."""
+    """The ticks of the factors wanted, each number of a factor once.
+
+    known : the risk factors there are. only : those wanted, of all symbols that the file may have; None for all of the file. Raises
+    `BadInput` with the `faults` and those found here: a factor that there is not, a number with two contents.
+    """
     for place, name in enumerate(rows.factors):
-        if name and name not in known and only is None:
-            at = np.flatnonzero(rows.factor == place)
-            more = f", and in {len(at) - 1:,} rows more" if len(at) > 1 else ""
+        if only is not None or not name or name in known:
+            continue
+        if len(at := np.flatnonzero(rows.factor == place)):
+            more = f", and in {len(at) - 1:,} {rows.place}s more" if len(at) > 1 else ""
             message = f"the lake has no such risk factor{more}; bring its market data in, or map the symbol to one"
-            faults.append(Issue(f"row {rows.line[at[0]]}, column risk_factor_id", message, name, nearest(name, known)))
+            pointer = f"{rows.place} {rows.line[at[0]]}, column risk_factor_id"
+            faults.append(Issue(pointer, message, name, nearest(name, known)))
     wanted = np.array([only is None or name in only for name in rows.factors], dtype=bool)
     held = wanted[rows.factor] if len(rows) else np.zeros(0, dtype=bool)
     told = {**rows.told, "not_held": int((~held).sum())}
@@ -246,11 +250,11 @@ def told_once(
     first, again, differs = repeats(rows)
     for i in differs.tolist():
         number = f"number {rows.sequence[i]} of {rows.factors[rows.factor[i]]}"
-        said = f"{number} stands in row {rows.line[first[i]]} with other content; a correction has a number of its own"
-        faults.append(Issue(f"row {rows.line[i]}, column sequence", said, str(rows.sequence[i])))
+        said = f"{number} stands in {rows.place} {rows.line[first[i]]} with other content; a correction has a number of its own"
+        faults.append(Issue(f"{rows.place} {rows.line[i]}, column sequence", said, str(rows.sequence[i])))
     faults.sort(key=lambda issue: int(issue.pointer.split()[1].rstrip(",")))
     refuse_whole(path.name, faults)
-    told["duplicates"] = told.get("duplicates", 0) + int(again.sum())
+    told["duplicates"] = int(again.sum())
     return dataclasses.replace(rows.take(~again), told=told)
 
 

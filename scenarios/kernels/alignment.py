@@ -18,7 +18,7 @@ from lake.errors import BadInput
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 
-NEW, CORRECTION, CANCEL, HALT, RESUME = range(5)  # what a tick does
+NEW, CORRECTION, CANCEL, HALT, RESUME, NO_BID, NO_ASK = range(7)  # what a tick does
 # what became of a tick; LATE was used as USED was
 USED, LATE, CORRECTED, CANCELLED, CROSSED, NOT_POSITIVE, NO_LEVEL, IN_HALT, OUTSIDE, DUPLICATE, NO_TARGET, APPLIED = (
     range(12)
@@ -63,7 +63,8 @@ def align(
 ) -> Aligned:
     """Ticks, arrays of (n_ticks,) in any order, in `n_buckets` buckets of `width` microseconds, the first from `start`.
 
-    A level is `price`, or the middle of `bid` and `ask` where the price is NaN. CORRECTION replaces the level of the tick
+    A level is `price`, or the middle of `bid` and `ask` where the price is NaN; of a new quote with one side the other is that of the
+    quote before, until NO_BID or NO_ASK takes it away. CORRECTION replaces the level of the tick
     with sequence number `target` at that tick's time, CANCEL removes it; one whose target is unknown is NO_TARGET, and a
     correction that gives no usable level leaves the tick as it was. From
     HALT to RESUME, by sequence, prices are not used, and buckets that end in between without a tick of their own are HALTED.
@@ -139,6 +140,7 @@ def _align(
         last_bucket = min((closes[s] - start - 1) // width, n_buckets - 1)
         halted = np.zeros(n_buckets, np.int8)
         halt_from, newest = -1, -1
+        bid_before, ask_before = np.nan, np.nan
         for i in range(first, end):
             if i > first and sequence[i] == sequence[i - 1]:
                 fate[i] = DUPLICATE
@@ -167,10 +169,20 @@ def _align(
                     halted[halt_from:b] = 1
                     halt_from = -1
                 continue
-            x = price[i]
+            if kind[i] == NO_BID or kind[i] == NO_ASK:
+                if kind[i] == NO_BID:
+                    bid_before = np.nan
+                else:
+                    ask_before = np.nan
+                fate[i] = APPLIED
+                continue
+            x, buy, sell = price[i], bid[i], ask[i]
             is_quote = np.isnan(x)
+            if kind[i] == NEW and not (np.isnan(buy) and np.isnan(sell)):
+                bid_before = buy = bid_before if np.isnan(buy) else buy
+                ask_before = sell = ask_before if np.isnan(sell) else sell
             if is_quote:
-                x = 0.5 * (bid[i] + ask[i])
+                x = 0.5 * (buy + sell)
             if kind[i] == NEW:
                 r = i
                 if time[i] < max(opens[s], start) or time[i] > min(closes[s], start + width * n_buckets):
@@ -179,7 +191,7 @@ def _align(
                 bucket[i] = min((time[i] - start) // width, last_bucket)
             if not np.isfinite(x):
                 fate[i] = NO_LEVEL
-            elif is_quote and bid[i] > ask[i]:
+            elif is_quote and buy > sell:
                 fate[i] = CROSSED
             elif x <= 0 and not signed[s]:
                 fate[i] = NOT_POSITIVE

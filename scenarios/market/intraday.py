@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from lake.arrays import Bools, Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound
+from lake.landing.fix_ticks import Take, is_fix, read_fix
 from lake.landing.mapping import FileMapping
 from lake.landing.rows import refuse_whole
-from lake.landing.ticks import TickRows, read_ticks, repeats, stored_ticks
+from lake.landing.ticks import TickRows, read_ticks, repeats, stored_ticks, told_once
 from lake.schemas import INSTANT, INTRADAY_LEVELS
 from lake.tables import Lake
 from scenarios.kernels.alignment import FRESH, HALTED, Aligned, align
@@ -92,10 +93,14 @@ def ingest_ticks(
     bucket_seconds: int = 1,
     only: Collection[str] | None = None,
     mapping: FileMapping | None = None,
+    fix: bool = False,
+    take: Take = "both",
+    session: int = 0,
 ) -> TicksReport:
     """Loads a file of ticks of the feed `source`, and makes the levels of its days in buckets of `bucket_seconds`, from 1 to 300.
 
-    only : the risk factors wanted; None for all, of which each must be in the lake. Raises `BadInput` with every fault; so is a number
+    only : the risk factors wanted; None for all, of which each must be in the lake. fix : the file is a log of FIX, whatever its ending;
+    `take` and `session` are of these, see `lake.landing.fix_ticks.read_fix`. Raises `BadInput` with every fault; so is a number
     that the lake holds with other content, and a factor that has ticks of another feed on that day.
     """
     if not 1 <= bucket_seconds <= LONGEST:
@@ -105,7 +110,16 @@ def ingest_ticks(
         raise NotFound(f"There is no file of ticks {path}.")
     snapshot = lake.snapshot("risk_factors", "market_calendars")
     index, calendars = load_factors(snapshot), load_calendars(snapshot)
-    rows = read_ticks(path, index.row, only if only is None else {*only} & index.row.keys(), mapping)
+    faults: list[Issue] = []
+    if fix or is_fix(path):
+        rows = read_fix(path, mapping, take, session)
+    elif take != "both" or session:
+        raise BadInput(
+            f"take and session are of logs of FIX, and {path.name} is read as a table; say fix if it is such a log."
+        )
+    else:
+        rows, faults = read_ticks(path, mapping)
+    rows = told_once(path, rows, index.row, None if only is None else {*only} & index.row.keys(), faults)
     markets = _Markets(index, calendars, rows)
     dates = markets.dates(rows)
     days = [
@@ -207,7 +221,7 @@ def _day_of(lake: Lake, date: dt.date, rows: TickRows, source: str, path: Path) 
     _, again, differs = repeats(both)
     issues = [
         Issue(
-            f"row {both.line[i]}, column sequence",
+            f"{rows.place} {both.line[i]}, column sequence",
             f"the lake has number {both.sequence[i]} of {both.factors[both.factor[i]]} on {date} with other content; a correction has a "
             "number of its own",
             str(both.sequence[i]),
@@ -217,7 +231,7 @@ def _day_of(lake: Lake, date: dt.date, rows: TickRows, source: str, path: Path) 
     for place, factor in enumerate(both.factors):
         if factor in others and (at := np.flatnonzero(both.factor[len(stored) :] == place)).size:
             said = f"{factor} has ticks of another feed on {date}; a risk factor has one a day"
-            issues.append(Issue(f"row {rows.line[at[0]]}, column risk_factor_id", said, factor))
+            issues.append(Issue(f"{rows.place} {rows.line[at[0]]}, column risk_factor_id", said, factor))
     new = np.arange(len(stored), len(both))
     fresh = both.take(new[~again[new]])
     return _Day(date, fresh.table(date, source, path.name), both.take(~again), issues)

@@ -85,6 +85,11 @@ CASES = {
     "crossed": ([tick(1, 0, bid=9, ask=11), tick(2, 1, bid=11, ask=9)], [10, 10, 10], [al.USED, al.CROSSED]),
     "zero": ([tick(1, 0, 10), tick(2, 1, 0.0)], [10, 10, 10], [al.USED, al.NOT_POSITIVE]),
     "no level": ([tick(1, 0, 10), tick(2, 1)], [10, 10, 10], [al.USED, al.NO_LEVEL]),
+    "a side stands": (
+        [tick(1, 0, bid=9, ask=11), tick(2, 1, bid=10), tick(3, 2, kind=al.NO_BID), tick(4, 2, ask=12)],
+        [10, 10.5, 10.5],
+        [al.USED, al.USED, al.APPLIED, al.NO_LEVEL],
+    ),
     "outside": ([tick(1, 0, 10), tick(2, 7, 11)], [10, 10, 10], [al.USED, al.OUTSIDE]),
     "one instant": ([tick(2, 1, 12), tick(1, 1, 10), tick(2, 1, 12)], [NAN, 11, 11], [al.USED, al.USED, al.DUPLICATE]),
 }

@@ -55,7 +55,7 @@ def levels(committer: Committer) -> list[tuple[object, ...]]:
 
 
 def test_the_names_of_what_ticks_do_and_become_are_those_of_the_kernel() -> None:
-    assert [getattr(alignment, e.upper()) for e in EVENTS] == [*range(5)]
+    assert [getattr(alignment, e.upper()) for e in EVENTS] == [*range(7)]
     kernel = {"outside_session": "OUTSIDE"}
     assert [getattr(alignment, kernel.get(f, f.upper())) for f in FATES] == [*range(12)]
 
@@ -139,7 +139,7 @@ def test_what_is_not_used_is_counted_and_said(committer: Committer, tmp_path: Pa
         tick("EQ:AAA", "09:30:01", 2, 10),
         tick("EQ:AAA", "09:30:00", 3, 11),
         f"EQ:AAA,{BLACK_FRIDAY}T14:30:01Z,4,,,,11,9,",
-        f"EQ:AAA,{BLACK_FRIDAY}T14:30:01Z,5,,,,11,,",
+        f"EQ:AAA,{BLACK_FRIDAY}T14:30:01Z,5,,,,,,",
         tick("EQ:AAA", "09:30:02", 6, 0),
         tick("CM:OIL", "09:30:02", 7, -37.63),
         tick("EQ:AAA", "09:30:03", 8, event="halt"),
