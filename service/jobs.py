@@ -45,6 +45,7 @@ STANDARD = "standard"  # valuation.sets.standards.StandardRequest
 RELEASE = "release"  # aggregation.release.ReleaseRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 NETTING = "netting"  # valuation.books.orders.NettingRequest
+COVARIANCE = "covariance"  # scenarios.market.intraday_covariance.IntradayCovarianceRequest
 INGEST = "ingest"  # service.work.IngestRequest
 ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine

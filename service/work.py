@@ -22,6 +22,7 @@ from service.ingests import BESIDE, INGESTS, OWN_MACHINE, check_entitled, from_s
 from service.jobs import (
     BRANCH,
     BRANCH_DELETION,
+    COVARIANCE,
     INGEST,
     MARKET_ACT,
     MARKET_CHECK,
@@ -212,6 +213,12 @@ def _net_orders(session: Session, request: Request) -> dict[str, Any]:
     return net_orders(session.writer(), validated(NettingRequest, request, "job")).to_dict()
 
 
+def _make_covariance(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.market.intraday_covariance import IntradayCovarianceRequest, store_intraday_covariance
+
+    return store_intraday_covariance(session.writer(), validated(IntradayCovarianceRequest, request, "job")).to_dict()
+
+
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.issues import MarketAct, act_on
 
@@ -239,6 +246,7 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     BRANCH_DELETION: _remove_branch,
     STANDARD: _set_standard,
     NETTING: _net_orders,
+    COVARIANCE: _make_covariance,
     MARKET_ACT: _act_on_market,
     MARKET_CHECK: _check_market,
     RELEASE: _release,

@@ -121,20 +121,33 @@ def ingest_covariance(
         notes.append(f"Repaired: the nearest correlations were taken, of which none changed by more than {change:.3g}.")
     if still := [f for f, d in zip(factors, deviation, strict=True) if d == 0.0]:
         notes.append(f"{counted(len(still), 'factor does', 'factors do')} not move at all, first {still[0]}.")
-    common = {
-        "name": name,
-        "unit": BUMP if unit == BUMP else "1",
-        "horizon_days": horizon_days,
-        "least_eigenvalue": least,
-        "repaired": change,
-        "file": path.name,
-    }
+    stored = StoredCovariance(
+        name,
+        tuple(factors),
+        tuple(how[f] for f in factors),
+        matrix,
+        BUMP if unit == BUMP else "1",
+        horizon_days,
+        least,
+        change,
+        path.name,
+    )
+    return put_covariance(committer, stored, str(path), unit, notes)
+
+
+def put_covariance(
+    committer: Committer, matrix: StoredCovariance, path: str, unit: str, notes: Sequence[str]
+) -> CovarianceReport:
+    """Stores a matrix under its name, in place of one of that name; path, unit : as the report has them."""
+    common = {c: getattr(matrix, c) for c in ("name", "unit", "horizon_days", "least_eigenvalue", "repaired", "file")}
     rows = [
-        {**common, "place": i, "factor": f, "move": how[f], "covariance": matrix[i].tolist()}
-        for i, f in enumerate(factors)
+        {**common, "place": i, "factor": f, "move": move, "covariance": matrix.covariance[i].tolist()}
+        for i, (f, move) in enumerate(zip(matrix.factors, matrix.moves, strict=True))
     ]
     version = committer.put("covariances", pa.Table.from_pylist(rows, schema=COVARIANCES.schema), replace=True)
-    return CovarianceReport(str(path), name, len(factors), horizon_days, unit, least, change, version, tuple(notes))
+    least, change = matrix.least_eigenvalue, matrix.repaired
+    n = len(matrix.factors)
+    return CovarianceReport(path, matrix.name, n, matrix.horizon_days, unit, least, change, version, tuple(notes))
 
 
 def load_covariance(at: Lake | Snapshot, name: str) -> StoredCovariance:

@@ -26,9 +26,18 @@ from lake.arrays import Bools, Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from lake.words import in_text
-from scenarios.kernels.covariance import Estimator, Repair, estimate, principal_components, repair, triangular_loadings
+from scenarios.kernels.covariance import (
+    Covariance,
+    Estimator,
+    Repair,
+    estimate,
+    principal_components,
+    repair,
+    triangular_loadings,
+)
 from scenarios.kernels.random_blocks import Sampling
 from scenarios.market.calendars import CALENDAR_START, MEANING
+from scenarios.market.covariances import load_covariance
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.moves import (
     ALL_CLOSED,
@@ -40,6 +49,7 @@ from scenarios.market.moves import (
     span_name,
     without_idle_days,
 )
+from scenarios.simulated.given_covariance import given_covariance
 from scenarios.simulated.simulated_levels import Distribution, Process, SimulatedLevels
 from scenarios.types import FactorIndex, ScenarioSet, ShiftType
 
@@ -70,6 +80,11 @@ class MonteCarloDefinition(BaseModel):
     )
     window: int = Field(500, ge=MIN_DAYS, le=7500, description="business days of moves the calibration reads")
     covariance: Estimator = Field("sample", description="estimator of covariances (t_copula: of correlations)")
+    covariance_matrix: str | None = Field(
+        None,
+        min_length=1,
+        description="name of a covariance of the lake that is used in place of an estimate; of normal and student_t",
+    )
     decay: float | None = Field(
         None, gt=0, lt=1, description="of ewma: weight of a day relative to the next (default 0.94)"
     )
@@ -126,6 +141,11 @@ class MonteCarloDefinition(BaseModel):
             raise ValueError(without.format("bootstrap", "block_days"))
         if self.decay is not None and self.covariance != "ewma":
             raise ValueError(without.format("covariance of ewma", "decay"))
+        if self.covariance_matrix is not None:
+            if self.distribution not in ("normal", "student_t"):
+                raise ValueError(without.format("normal or student_t distribution", "a covariance_matrix"))
+            if self.covariance != "sample":
+                raise ValueError("give covariance or covariance_matrix, not both: one is an estimator, one its result")
         if self.distribution == "bootstrap":
             if self.sampling == "antithetic":
                 raise ValueError("a bootstrap has no antithetic paths; use sampling random or sobol")
@@ -176,8 +196,13 @@ def generate(snapshot: Snapshot, definition: MonteCarloDefinition, name: str) ->
     """
     first = definition.market_date - dt.timedelta(days=round(definition.window * 1.75) + 30)
     history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
-    window = _window(history, definition)
-    levels, calibration = calibrate(window, definition)
+    window, given = _window(history, definition), None
+    if definition.covariance_matrix is not None:
+        stored = load_covariance(snapshot, definition.covariance_matrix)
+        window, given = given_covariance(stored, window)
+    levels, calibration = calibrate(window, definition, given)
+    if definition.covariance_matrix is not None:
+        calibration["covariance_matrix"] = f"{stored.name}, of {stored.file}"
     several = len(definition.horizons) > 1
     return ScenarioSet(
         scenario_set_id="",
@@ -266,8 +291,10 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Calibra
     )
 
 
-def calibrate(window: CalibrationWindow, definition: MonteCarloDefinition) -> tuple[SimulatedLevels, dict[str, str]]:
-    """The levels of the definition calibrated on the window, and what the calibration found."""
+def calibrate(
+    window: CalibrationWindow, definition: MonteCarloDefinition, given: Covariance | None = None
+) -> tuple[SimulatedLevels, dict[str, str]]:
+    """The levels of the definition calibrated on the window, and what the calibration found. given : in place of its covariance."""
     moves = window.moves
     n_days, n = moves.shape
     found = {"days": f"{n_days} of {definition.window} in the window"}
@@ -287,7 +314,8 @@ def calibrate(window: CalibrationWindow, definition: MonteCarloDefinition) -> tu
         if definition.distribution == "t_copula":
             drawn.sort(axis=1)
             sample = _pseudo_observations(moves, definition.process.degrees_of_freedom)
-        loadings = _loadings(sample, definition, found)
+        estimated = given or estimate(sample, definition.covariance, definition.decay or 0.94)
+        loadings = _loadings(estimated, definition, found)
     return SimulatedLevels(definition.process, window.base, window.shift_types, drift, loadings, drawn), found
 
 
@@ -300,9 +328,8 @@ def _pseudo_observations(moves: Floats, degrees_of_freedom: float | None) -> Flo
     return np.where(np.ptp(moves, axis=0) > 0, scores, 0.0)
 
 
-def _loadings(sample: Floats, definition: MonteCarloDefinition, found: dict[str, str]) -> Floats:
+def _loadings(estimated: Covariance, definition: MonteCarloDefinition, found: dict[str, str]) -> Floats:
     """Loadings (n_factors, k) of daily moves on common normals; notes what was estimated, repaired and explained."""
-    estimated = estimate(sample, definition.covariance, definition.decay or 0.94)
     correlation = estimated.correlation
     if estimated.shrinkage is not None:
         found["shrinkage"] = f"{estimated.shrinkage:.6g}"

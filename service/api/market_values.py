@@ -7,6 +7,7 @@ from flask import Response
 from pydantic import ConfigDict
 
 from lake.schemas import MARKET_ISSUES
+from scenarios.market.intraday_covariance import IntradayCovarianceRequest
 from scenarios.market.issues import CheckScope, IssueFilter, MarketAct, check_act, list_issues
 from service.api import models
 from service.api.context import check_signed, context
@@ -15,7 +16,7 @@ from service.api.paging import PageParameters, cut_page, start_of_page
 from service.api.requests import Body
 from service.api.responses import page_answer, tabular
 from service.api.valuations import accepted
-from service.jobs import MARKET_ACT, MARKET_CHECK
+from service.jobs import COVARIANCE, MARKET_ACT, MARKET_CHECK
 
 api = blueprint("market", __name__, __doc__)
 
@@ -34,6 +35,12 @@ class CheckBody(Body, CheckScope):
     """The gates run over what is stored, with the parameters of the service."""
 
     model_config = ConfigDict(title="MarketCheck")
+
+
+class CovarianceBody(Body, IntradayCovarianceRequest):
+    """Of which buckets of intraday levels a covariance is made, and under which name it is stored."""
+
+    model_config = ConfigDict(title="IntradayCovariance")
 
 
 MarketIssues = models.page_model("MarketIssues", models.row_model("MarketIssue", MARKET_ISSUES, key=(str, ...)))
@@ -69,3 +76,9 @@ def check_stored_market(body: CheckBody) -> Response:
     own = context().settings.gates
     asked = {**body.model_dump(mode="json"), "gates": str(own.absolute()) if own else None}
     return accepted(context().submit(MARKET_CHECK, asked))
+
+
+@api.post("/covariances/intraday", responses={202: models.JobAnswer})
+def make_covariance(body: CovarianceBody) -> Response:
+    """Queue a covariance of intraday levels, stored under a name as one that is brought in; the answer is the job."""
+    return accepted(context().submit(COVARIANCE, body.model_dump(mode="json")))

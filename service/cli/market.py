@@ -13,7 +13,7 @@ from lake.errors import counted, validated
 from service import client
 from service.cli.given import as_date, laid_out, open_lake
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
-from service.jobs import MARKET_ACT, MARKET_CHECK
+from service.jobs import COVARIANCE, MARKET_ACT, MARKET_CHECK
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -237,3 +237,26 @@ def arbitrage_command(
         display.say(f"The points of {surface} on {date}{' that have a level' if lacking else ''} allow no arbitrage.")
     for said in lacking:
         display.say(f"Not checked: {said}")
+
+
+@app.command("covariance")
+def covariance_command(
+    matrix: Annotated[str, typer.Argument(help="Name of the matrix; one of that name is replaced.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Instant up to which buckets count, with its zone.")],
+    window: Annotated[int, typer.Option("--window", help="Moves from bucket to bucket, the latest.")] = 60,
+    stale_seconds: Annotated[
+        int, typer.Option("--stale-seconds", help="A level carried for longer at the end leaves its factor out.")
+    ] = 300,
+    factors: Annotated[str | None, typer.Option("--factors", help="Risk factors, with commas; default all.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a covariance of intraday levels and store it under a name, as `varlake ingest covariance` does."""
+    from scenarios.market.intraday_covariance import IntradayCovarianceRequest
+    from service.rendering import tables
+
+    given = {"matrix": matrix, "as_of": as_of, "window": window, "stale_seconds": stale_seconds}
+    request = validated(IntradayCovarianceRequest, {**given, **({"factors": factors} if factors else {})}, "covariance")
+    settings, opened = open_lake(lake)
+    told = client.done(settings, opened, "market covariance", COVARIANCE, request.model_dump(mode="json"))
+    display.print_json(told) if json else tables.show_covariance_reports([told])

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.jobs import BRANCH, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
+from service.jobs import (
+    BRANCH,
+    COVARIANCE,
+    MARKET_ACT,
+    MARKET_CHECK,
+    NETTING,
+    RELEASE,
+    SCENARIO_SET,
+    STANDARD,
+    VALUATION,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,12 @@ WORKS: Mapping[str, Work] = {
         "valuation.books.orders:NettingRequest",
         "/positions/netted",
         "Net all orders up to an instant to the positions of a date.",
+    ),
+    "make_covariance": Work(
+        COVARIANCE,
+        "scenarios.market.intraday_covariance:IntradayCovarianceRequest",
+        "/covariances/intraday",
+        "Make a covariance of intraday levels and store it under a name.",
     ),
     "act_on_market": Work(
         MARKET_ACT,
