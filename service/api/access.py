@@ -91,7 +91,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         "check_stored_market",
         "release",
     ),
-    "ingest": ("net_positions",),
+    "ingest": ("net_positions", "make_covariance"),
     "admin": (
         "audit_acts",
         "audit_act",

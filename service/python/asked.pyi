@@ -654,6 +654,11 @@ class Works:
         self, *, as_of: str | datetime, positions_date: str | date | None = ...,
     ) -> Figures:
         """Net all orders up to an instant to the positions of a date."""
+    def make_covariance(
+        self, *, matrix: str, as_of: str | datetime, window: int = ..., stale_seconds: int = ...,
+        factors: str | Sequence[str] = ...,
+    ) -> Figures:
+        """Make a covariance of intraday levels and store it under a name."""
     def act_on_market(
         self, *, act: Literal['release', 'override', 'proxy'], factor: str, date: str | date, reason: str, author: str,
         value: float | None = ..., by: str | None = ..., beta: float = ...,

@@ -61,6 +61,7 @@ REQUESTS: dict[str, dict[str, Any] | None] = {
     "check_stored_market": {"json": {"hold": True}},
     "complete_scenario": {"json": {"as_of": str(MONDAY), "text": SHOCK, "at": 1}},
     "delete_branch": None,
+    "make_covariance": {"json": {"matrix": "day", "as_of": f"{MONDAY}T15:00:00Z", "window": 2}},
     "make_scenario_set": {"json": {"as_of": str(MONDAY), "parameters": {"scenarios": 20}}},
     "net_positions": {"json": {"as_of": f"{MONDAY}T12:00:00Z", "positions_date": str(MONDAY)}},
     "plan": {"json": {"as_of": str(MONDAY), "scenarios": {"parameters": {"scenarios": SCENARIOS}}}},
@@ -276,8 +277,9 @@ def test_every_act_is_known_by_name_and_told_in_the_documentation() -> None:
 
 # routes that change something; the others are questions, plans, checks and previews
 CHANGING = {
-    *("act_on_market", "approve_proposal", "cancel", "check_stored_market", "delete_branch", "make_scenario_set"),
-    *("net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit", "withdraw_proposal"),
+    *("act_on_market", "approve_proposal", "cancel", "check_stored_market", "delete_branch", "make_covariance"),
+    *("make_scenario_set", "net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit"),
+    "withdraw_proposal",
     *(name for name in REQUESTS if name.startswith("bring_")),
 }
 
