@@ -159,6 +159,30 @@ def sample_book_command(
     display.say(f"  varlake ingest positions {directory}/*")
 
 
+@sample_app.command("ticks")
+def sample_ticks_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the file into.")],
+    date: Annotated[str, typer.Option("--date", help="Day, of which the lake has levels.")],
+    ticks: Annotated[int, typer.Option("--ticks", help="Ticks in all.")] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same ticks.")] = 1,
+    factors: Annotated[
+        str | None, typer.Option("--factors", help="Risk factors, with commas; default all shares, indices, rates.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="A log of FIX 4.4 in place of a CSV file.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Write a synthetic day of ticks whose last levels are those of the lake, labelled synthetic."""
+    from scenarios.market import sample_ticks
+
+    _, opened = open_lake(lake)
+    wanted = tuple(factors.split(",")) if factors else ()
+    written = sample_ticks.write_sample_ticks(
+        opened.snapshot(), directory, date=as_date(date, "--date"), ticks=ticks, seed=seed, factors=wanted, fix=fix
+    )
+    display.say(f"Wrote synthetic ticks to {written}. Bring them in with:")
+    display.say(f"  varlake ingest ticks {written} --source synthetic")
+
+
 @sample_app.command("counterparties")
 def sample_counterparties_command(
     directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
