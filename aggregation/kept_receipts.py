@@ -52,7 +52,7 @@ def seen_by_receipt(lake: Lake, receipt: Mapping[str, Any]) -> Lake:
     """The lake as whoever got the receipt saw it; raises `BadInput` where whoever asks now does not see all of that."""
     own = lake.entitlement if isinstance(lake, EntitledLake) else None
     told, question = receipt.get("entitlement"), receipt["question"]
-    total = isinstance(question, Mapping) and question.get("whole_firm") is True
+    total = receipt.get("firm_totals") is True or (isinstance(question, Mapping) and question.get("whole_firm") is True)
     made_for = None if told is None else validated(Entitlement, {"granted": told, "firm_totals": total}, "receipt")
     if own is not None and (made_for is None or not own.includes(made_for)):
         raise BadInput("This receipt is of an answer about positions that you do not see; who sees them can replay it.")

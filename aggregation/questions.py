@@ -103,6 +103,10 @@ QUESTIONS: dict[str, Entry] = {
     "limit-hedge": Entry(
         "whatif.limit_hedge:LIMIT_HEDGE", "The cheapest hedges and unwinds that bring VaR or ES under a limit."
     ),
+    "limits": Entry(
+        "limits.use:LIMITS",
+        "Limits of VaR, ES and loss: utilisation, headroom, breaches and what drives them, and the change since a day.",
+    ),
     "backtest": Entry(
         "backtest.backtest:BACKTEST",
         "VaR of each day against the P&L of the next: exceptions, traffic light, every test, and "

@@ -996,6 +996,31 @@ EXPOSURE_LIMITS = Table(
     key=("limit", "effective_from"),
 )
 
+VAR_LIMITS = Table(
+    "var_limits",
+    "a limit of VaR, expected shortfall or loss of a node, over the dates on which it holds",
+    (
+        Column("limit", pa.string(), "its name"),
+        *_EFFECTIVE,
+        Column(
+            "node", pa.string(), "the positions it is of: desk=Rates, or desk=Rates;book=B1; null for everything held"
+        ),
+        Column("measure", pa.string(), "var, es or loss, which is the loss of actual P&L"),
+        Column("level", pa.string(), "confidence level of var and es, such as 0.99; null of a loss"),
+        Column(
+            "horizon_days",
+            pa.int32(),
+            "horizon of var and es in business days, null for that of the scenarios; of a loss the days with P&L that are added up",
+        ),
+        Column("amount", pa.float64(), "the limit, which the figure may reach"),
+        Column("currency", pa.string(), "currency of the amount, in which the figure is measured, ISO 4217"),
+        Column(
+            "warning", pa.float64(), "share of the amount beyond which the limit warns, such as 0.8; null for never"
+        ),
+    ),
+    key=("limit", "effective_from"),
+)
+
 REGIMES = Table(
     "regimes",
     "a section of a version of a regime that was brought in; immutable",
@@ -1053,6 +1078,7 @@ TABLES: dict[str, Table] = {
         CLASSIFICATIONS,
         CVA_HEDGES,
         EXPOSURE_LIMITS,
+        VAR_LIMITS,
         REGIMES,
     )
 }

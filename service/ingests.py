@@ -354,6 +354,12 @@ def _exposure_limits(committer: Committer, path: str, options: MappedOptions) ->
     return ingest_exposure_limits(committer, path, **_said(options)).to_dict()
 
 
+def _var_limits(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from aggregation.limits.landing import ingest_var_limits
+
+    return ingest_var_limits(committer, path, **_said(options)).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -558,7 +564,18 @@ INGESTS: Mapping[str, Ingest] = {
         _exposure_limits,
         "lake.landing.effective_rows:ReferenceReport",
         "tables:show_pnl_reports",
-        "/limits",
+        "/limits-of-exposure",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "var-limits": Ingest(
+        "Bring limits of VaR, ES and loss into the lake, by desk or another node; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/limits.md.",
+        MappedOptions,
+        _var_limits,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/limits-of-var",
         shipped=kept_mappings,
         check=_mapping,
     ),

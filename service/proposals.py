@@ -16,6 +16,7 @@ from service.access.principal import LOCAL, Principal, Role
 from service.config import Settings
 from service.encoding import as_json
 from service.jobs import (
+    INGEST,
     MARKET_ACT,
     MARKET_CHECK,
     RELEASE,
@@ -205,6 +206,22 @@ def _without_date(method: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in definition.items() if k != "market_date"}, "method": method}
 
 
+def _limits(lake: Lake, request: Request) -> dict[str, Any] | None:
+    """Of files of limits. What is wrong with one is told now; the bytes that are approved are those that were proposed."""
+    from lake.committer import DryRun
+    from service.ingests import INGESTS
+
+    table = _LIMITS.get(request["what"])
+    if table is None:
+        return None
+    kind = INGESTS[request["what"]]
+    for file in request["files"]:
+        kind.read_in(DryRun(lake), file["path"], kind.options(**request["options"]))
+    return {table: lake.version(table), "files": [file_digest(Path(f["path"])) for f in request["files"]]}
+
+
+_LIMITS = {"var-limits": "var_limits", "exposure-limits": "exposure_limits"}  # kinds of files, and their tables
+
 AGAINST: Mapping[str, Callable[[Lake, Request], dict[str, Any] | None]] = {
     STANDARD: _standard,
     MARKET_ACT: _market_value,
@@ -212,6 +229,7 @@ AGAINST: Mapping[str, Callable[[Lake, Request], dict[str, Any] | None]] = {
     RELEASE: _released,
     SCENARIO_SET: _set_of_standard,
     VALUATION: _set_of_standard,
+    INGEST: _limits,
 }
 
 
@@ -270,6 +288,10 @@ def _set_in_words(asked: Request) -> str:
     return f"Make the scenario set {told.get('name')} of a standard anew on {day}: {made}"
 
 
+def _limits_in_words(asked: Request) -> str:
+    return f"Bring in {asked['what']} from {', '.join(Path(f['name']).name for f in asked['files'])}"
+
+
 _WORDS: Mapping[str, Callable[[Request], str]] = {
     STANDARD: _standard_in_words,
     MARKET_ACT: _market_value_in_words,
@@ -277,4 +299,5 @@ _WORDS: Mapping[str, Callable[[Request], str]] = {
     RELEASE: _release_in_words,
     SCENARIO_SET: _set_in_words,
     VALUATION: _set_in_words,
+    INGEST: _limits_in_words,
 }

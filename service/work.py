@@ -144,8 +144,9 @@ def _remove(lake: Lake, run: str) -> None:
 
 
 def remove_left_uploads(lake: Lake, table: JobTable, older_than: float) -> None:
-    """Removes files of cancelled uploads; `older_than` is an instant in seconds, so that none is removed that is being received."""
-    wanted = {job.request.get("run") for state in ("queued", "running") for job in table.newest(state, -1)}
+    """Removes files of uploads that were cancelled or not approved; `older_than` is an instant in seconds, so that none is removed that is
+    being received."""
+    wanted = {job.request.get("run") for state in ("proposed", "queued", "running") for job in table.newest(state, -1)}
     for folder in upload_folder(lake, "").glob("*"):
         if folder.name not in wanted and folder.stat().st_mtime < older_than:
             _remove(lake, folder.name)

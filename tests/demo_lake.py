@@ -33,7 +33,7 @@ def build_demo_lake(folder: Path, positions: int = 300) -> Lake:
         written = write_sample_reference(lake.snapshot(), folder / "reference", dates=book_dates(BOOK_DATES), seed=1)
         ingest_reference(committer, written, INSTRUMENTS)
         known = sorted(set(lake.read("counterparties", ["counterparty"])["counterparty"].to_pylist()))
-        bring_limits(committer, folder, known[:2])
+        bring_limits(committer, folder, known[:2], desk="Treasury")
         for day in DATES:
             run_valuation(committer, ValuationRequest(as_of=day, runner="in-process"), spark=_no_spark)
     return lake

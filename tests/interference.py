@@ -43,6 +43,7 @@ from aggregation import questions
 from aggregation.book.entitled_lake import entitled
 from aggregation.book.entitlement import Entitlement
 from aggregation.book.hierarchies import RESERVED
+from aggregation.limits.landing import ingest_var_limits
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import QUESTIONS
 from aggregation.release import ReleaseRequest, release
@@ -173,6 +174,12 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
         rows = "".join(f"{day},CSA-0,variation,{draw.randint(1, 90_000)},USD,false\n" for day in (FRIDAY, MONDAY))
         bring_reference(committer, folder, collateral=f"{COLLATERAL.splitlines()[0]}\n{rows}")
         bring_limits(committer, folder)
+        # of the trader's desk and part of it, and others that lie across desks or are of one of others
+        limits = ["DESK,desk=Options,var,1", "PART,desk=Options;book=vol,es,1", "BOOK,book=vol,var,2", "FIRM,,var,1"]
+        limits += [f"X{i},desk={d},var,{draw.randint(1, 9)}" for i, d in enumerate(theirs)]
+        rows = "".join(f"{row},0.95,USD,2020-01-01\n" for row in limits)
+        head = "limit,node,measure,amount,level,currency,effective_from\n"
+        ingest_var_limits(committer, file("var-limits.csv", f"{head}{rows}"))
         hedge = f"counterparty-{draw.randint(0, 3)},C0,direct,financial,A,2022-09-12,{draw.randint(1, 9)}00000,USD"
         head = (
             "hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency"
@@ -470,6 +477,8 @@ FIELDS: Mapping[str, list[Any]] = {
     "factors": [["EQ:AAA"], ["EQ:AAB"]],
     "rolled": ["constant"],
     "members": [1],
+    "since": [str(FRIDAY), "2020-03-12"],
+    "top": [1],
 }
 LISTS = [
     "/positions?date=2020-03-16",

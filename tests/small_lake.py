@@ -12,6 +12,7 @@ from typing import Any
 from support import factor, put_market, random_walks
 
 from aggregation.exposure.path_values import PathScope
+from aggregation.limits.landing import ingest_var_limits
 from aggregation.questions import QUESTIONS
 from lake.committer import Committer
 from lake.landing.exposure_limits import ingest_exposure_limits
@@ -112,6 +113,11 @@ LIMITS = """limit,dimension,member,measure,level,until,amount,currency,effective
 L0,counterparty,{0},pfe,0.95,1Y,1000000,USD,2019-01-01
 L1,counterparty,{1},ee,,,10000,EUR,2019-01-01
 """
+VAR_LIMITS = """limit,node,measure,level,amount,currency,warning,effective_from
+L-DESK,desk={0},var,0.95,1e8,USD,0.8,2019-01-01
+L-DESK-ES,desk={0},es,0.95,1e8,EUR,,2019-01-01
+L-FIRM,,var,0.99,1e12,USD,,2019-01-01
+"""
 REFERENCE = {
     "counterparties": COUNTERPARTIES,
     "agreements": AGREEMENTS,
@@ -132,12 +138,17 @@ def bring_reference(committer: Committer, folder: Path, **texts: str) -> None:
 
 
 def bring_limits(
-    committer: Committer, folder: Path, counterparties: Sequence[str] = ("counterparty-0", "counterparty-1")
+    committer: Committer,
+    folder: Path,
+    counterparties: Sequence[str] = ("counterparty-0", "counterparty-1"),
+    desk: str = "Options",
 ) -> None:
-    """A limit of exposure for each of two counterparties."""
+    """A limit of exposure for each of two counterparties; limits of VaR and ES of a desk and of everything."""
     file = folder / "limits.csv"
     file.write_text(LIMITS.format(*counterparties))
     assert ingest_exposure_limits(committer, file).new == 2
+    file.write_text(VAR_LIMITS.format(desk))
+    assert ingest_var_limits(committer, file).new == 3
 
 
 def build_lake(

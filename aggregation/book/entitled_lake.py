@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aggregation.book.entitlement import Entitlement
+from aggregation.book.filters import parse_filters
 from aggregation.dimensions import ATTRIBUTE
+from aggregation.types import Filter
 from lake.canonical import canonical_json, digest
 from lake.disk_cache import Kept
 from lake.errors import NotFound
@@ -134,6 +136,12 @@ class EntitledLake(Lake):
         """Of positions, and of figures of a node: those that name a granted member."""
         granted = (_among(n, values) for n, values in self.entitlement.granted.items())
         return functools.reduce(operator.or_, granted, ds.scalar(False))
+
+    def _limits(self) -> ds.Expression:
+        """Those of nodes that are seen whole, and of everything held where firm totals are granted."""
+        nodes = self.whole().read("var_limits", ["node"])["node"].unique().drop_null().to_pylist()
+        own = _among("node", [n for n in nodes if shows_node(self.entitlement, parse_filters(n))])
+        return own | ds.field("node").is_null() if self.entitlement.firm_totals else own
 
     def _standards(self) -> ds.Expression:
         desks = {*self.entitlement.granted.get("desk", ()), *self._members("desk")}
@@ -406,6 +414,12 @@ def _among(column: str, values: Iterable[str]) -> ds.Expression:
     return ds.field(column).isin(pa.array(sorted(values), pa.string()))
 
 
+def shows_node(entitlement: Entitlement, node: Sequence[Filter]) -> bool:
+    """Whether every position that passes these filters is granted, whatever is held."""
+    granted = entitlement.granted
+    return any(f.values and not f.exclude and {*f.values} <= {*granted.get(f.dimension, ())} for f in node)
+
+
 def shows_figure(entitlement: Entitlement, node: str, filters: str) -> bool:
     """Whether a released figure is of a granted node."""
     members = [f"{n}={v}" for n, values in entitlement.granted.items() for v in values]
@@ -427,6 +441,7 @@ _BY_ROW: Mapping[str, Callable[[EntitledLake], ds.Expression]] = {
     "scenario_sets": EntitledLake._scenario_sets,
     **dict.fromkeys(("scenario_levels", "scenario_calibrations"), EntitledLake._of_scenario_sets),
     "standards": EntitledLake._standards,
+    "var_limits": EntitledLake._limits,
     "branches": EntitledLake._branches,
     "branch_positions": EntitledLake._branch_positions,
     "hierarchies": EntitledLake._hierarchies,

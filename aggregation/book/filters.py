@@ -40,6 +40,11 @@ def select(book: Book, where: Sequence[Filter], pointer: str = "where") -> Bools
     return keep
 
 
+def parse_filters(text: str) -> tuple[Filter, ...]:
+    """Filters that all hold, such as `desk=Rates;book=B1`."""
+    return tuple(Filter.parse(part) for part in text.split(";"))
+
+
 def _chosen(f: Filter, members: pa.Array, day: dt.date, pointer: str) -> Bools:
     """Which of the members meet the condition of the filter, whether it keeps or excludes them."""
     if f.values:

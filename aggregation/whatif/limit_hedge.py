@@ -26,6 +26,7 @@ from pydantic import (
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
+from aggregation.book.filters import parse_filters
 from aggregation.kernels.fixed_sums import dot
 from aggregation.kernels.hedge_programme import HedgeProgramme, Solution, cheapest_es, cheapest_var
 from aggregation.measures import AskedMeasure, asked_measures
@@ -39,7 +40,7 @@ from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.types import Amount, DimensionName, Filter, Level, RiskQuery, as_model, or_text
-from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, price_of_changes, value_new
+from aggregation.whatif.request import ChangeRequest, WhatIfQuery, price_of_changes, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats

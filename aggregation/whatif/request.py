@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.book.changes import Changes, Removal, Scaling
+from aggregation.book.filters import parse_filters
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
@@ -34,11 +35,6 @@ from valuation.sets.batches import BatchHeader, value_contracts
 from valuation.types import Contract, PnLBlock
 
 _KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
-
-
-def parse_filters(text: str) -> tuple[Filter, ...]:
-    """Filters that all hold, such as `desk=Rates;book=B1`."""
-    return tuple(Filter.parse(part) for part in text.split(";"))
 
 
 def parse_removal(text: str) -> Removal:

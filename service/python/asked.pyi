@@ -206,6 +206,13 @@ class Questions:
         limit: float, moves: Iterable[Mapping[str, Any]], value: bool = ...,
     ) -> Answer:
         """The cheapest hedges and unwinds that bring VaR or ES under a limit."""
+    def limits(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., since: str | date | None = ..., by: str | Sequence[str] = ..., top: int = ...,
+        estimator: str = ..., value: bool = ...,
+    ) -> Answer:
+        """Limits of VaR, ES and loss: utilisation, headroom, breaches and what drives them, and the change since a day."""
     def backtest(
         self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,

@@ -39,6 +39,7 @@ SHOWN: Mapping[str, str] = {
     "reconcile": "causes:show_reconciliation",
     "what-if": "whatif:show_what_if",
     "limit-hedge": "whatif:show_limit_hedge",
+    "limits": "limits:show_limits",
     "backtest": "backtest:show_backtest",
     "backtest-counts": "backtest:show_counts",
     "stress": "tables:show_stress",

@@ -41,6 +41,7 @@ OPERATIONS = {
     "classifications": Operation("bare", ("ingest", "classifications", "{files}/classifications.csv")),
     "regime": Operation("bare", ("ingest", "regime", "{files}/house.toml")),
     "exposure-limits": Operation("bare", ("ingest", "exposure-limits", "{files}/limits.csv")),
+    "var-limits": Operation("bare", ("ingest", "var-limits", "{files}/var-limits.csv")),
     "real-prices": Operation("bare", ("ingest", "real-prices", "{files}/prices.csv")),
     "cva-hedges": Operation("bare", ("ingest", "cva-hedges", "{files}/hedges.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
@@ -88,6 +89,8 @@ currency = "USD"
     'source = "the board"\nstatus = "own"\n',
     "hedges.csv": "hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n"
     "H1,2020-01-01,index,IG,financial,A,2024-12-20,1000000,USD\nH2,2020-01-01,index,HY,other,BB,2024-12-20,5,EUR\n",
+    "var-limits.csv": "limit,effective_from,node,measure,level,amount,currency\n"
+    "OPTIONS,2020-01-01,desk=Options,var,0.99,1000000,USD\nFIRM,2020-01-01,,es,0.975,2000000,EUR\n",
     "limits.csv": "limit,effective_from,dimension,member,measure,level,amount,currency\n"
     "PFE-D,2020-01-01,counterparty,D,pfe,0.95,1000000,USD\nEAD-E,2020-01-01,counterparty,E,ead,,2000000,EUR\n",
     "prices.csv": "date,risk_factor_id,source,evidence\n2020-03-16,EQ:AAA,desk,own_deal\n2020-03-17,EQ:AAA,a vendor,vendor\n",

@@ -97,7 +97,13 @@ UPLOADS = {
 H1,2020-01-01,index,IG S33,financial,A,2024-12-20,1000000,USD\n",
         )
     ],
-    "/api/v1/limits": [
+    "/api/v1/limits-of-var": [
+        (
+            "limits.csv",
+            b"limit,effective_from,node,measure,level,amount,currency\nD,2020-01-01,desk=Options,var,0.99,1,USD\n",
+        )
+    ],
+    "/api/v1/limits-of-exposure": [
         (
             "limits.csv",
             b"limit,effective_from,dimension,member,measure,level,amount,currency\nL1,2020-01-01,counterparty,D,pfe,0.95,1e6,USD\n",

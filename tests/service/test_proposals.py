@@ -29,9 +29,9 @@ from service import jobs, proposals
 from service.access.principal import LOCAL, Principal
 from service.api.app import create_app
 from service.config import Settings
-from service.jobs import MARKET_ACT, MARKET_CHECK, RELEASE, SCENARIO_SET, STANDARD, VALUATION, JobTable
+from service.jobs import INGEST, MARKET_ACT, MARKET_CHECK, RELEASE, SCENARIO_SET, STANDARD, VALUATION, JobTable
 from service.operations import vector_cache
-from service.work import KINDS, run
+from service.work import KINDS, ingest_request, run
 
 ANN, BOB, CY = (Principal(name=name, roles=("risk_controller",)) for name in ("ann", "bob", "cy"))
 EURO = {"desk": None, "scenario_set": None, "currency": "EUR", "inherit": False, "reason": "policy"}
@@ -69,6 +69,13 @@ def kept_answer(lake: Lake) -> dict[str, Any]:
     return answer("var", "--as-of", MONDAY, "--by", "desk", lake=lake.path)
 
 
+def limits(lake: Lake, amount: float = 5.0) -> dict[str, Any]:
+    """A file of limits of that amount."""
+    file = lake.path.parent / f"limits-{amount:g}.csv"
+    file.write_text(f"limit,effective_from,node,measure,level,amount,currency\nA,2020-01-01,,var,0.99,{amount},USD\n")
+    return ingest_request("var-limits", [file], {}, Settings(lake=lake.path)).model_dump(mode="json")
+
+
 # of every kind that needs approval a request that does, made of a lake
 REQUESTS: dict[str, Callable[[Lake], dict[str, Any]]] = {
     STANDARD: lambda _: EURO,
@@ -86,12 +93,14 @@ REQUESTS: dict[str, Callable[[Lake], dict[str, Any]]] = {
         "as_of": str(MONDAY),
         "scenarios": {"name": f"historical-{SCENARIOS}", "method": "historical", "parameters": {"scenarios": 20}},
     },
+    INGEST: limits,
 }
 # another request of the same kind, whose effect moves the ground of the first
 MOVES: dict[str, Callable[[Lake], dict[str, Any]]] = {
     STANDARD: lambda _: {**EURO, "currency": "GBP"},
     MARKET_ACT: lambda lake: override(lake, 91.0),
     MARKET_CHECK: override,
+    INGEST: lambda lake: limits(lake, 6.0),
 }
 
 
@@ -107,6 +116,7 @@ WORDS = {
     RELEASE: f"Release the figures of var of {MONDAY} by desk",
     SCENARIO_SET: f"Make the scenario set historical-{SCENARIOS} of a standard anew on {MONDAY}: historical, scenarios 20",
     VALUATION: f"Make the scenario set historical-{SCENARIOS} of a standard anew on {MONDAY}: historical, scenarios 20",
+    INGEST: "Bring in var-limits from limits-5.csv",
 }
 
 
@@ -197,6 +207,16 @@ class TestWhatNeedsApproval:
         with pytest.raises(NotFound, match="nowhere"):
             proposed(valued_copy, STANDARD, {**EURO, "scenario_set": "nowhere"})
         assert table.newest() == []
+
+    def test_files_of_another_kind_need_none_and_bytes_that_changed_are_told(
+        self, valued_copy: Lake, table: JobTable
+    ) -> None:
+        asked = limits(valued_copy)
+        assert proposals.proposal_of(Settings(), valued_copy, INGEST, {**asked, "what": "orders"}, ANN) is None
+        job = proposed(valued_copy, INGEST, asked)
+        Path(asked["files"][0]["path"]).write_text(Path(asked["files"][0]["path"]).read_text().replace("5.0", "50"))
+        with pytest.raises(Conflict, match="has changed since: files"):
+            proposals.approve(valued_copy, table, job.job_id, BOB)
 
     def test_the_same_proposal_again_is_the_same(self, valued_copy: Lake, table: JobTable) -> None:
         assert proposed(valued_copy).job_id == proposed(valued_copy).job_id
