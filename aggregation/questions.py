@@ -107,6 +107,10 @@ QUESTIONS: dict[str, Entry] = {
         "limits.use:LIMITS",
         "Limits of VaR, ES and loss: utilisation, headroom, breaches and what drives them, and the change since a day.",
     ),
+    "pre-trade": Entry(
+        "limits.pre_trade:PRE_TRADE",
+        "What trades not yet done, or all open orders, would do to VaR, ES and limits of their desk and the firm.",
+    ),
     "backtest": Entry(
         "backtest.backtest:BACKTEST",
         "VaR of each day against the P&L of the next: exceptions, traffic light, every test, and "

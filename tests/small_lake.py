@@ -186,6 +186,11 @@ PATHS = {"path_window": 60, "paths": 32}
 HERE: dict[str, dict[str, Any]] = {
     "explain-drill": {"cell": "cause=amended"},
     "what-if": {"scale": ["desk=Options*0.5"]},
+    "pre-trade": {
+        "add": [
+            {"order_id": "B1", "side": "buy", "symbol": "EQ:AAA", "currency": "USD", "quantity": 50, "desk": "Options"}
+        ]
+    },
     "sa-ccr-what-if": {"scale": ["desk=Options*0.5"]},
     "ba-cva-what-if": {"scale": ["desk=Options*0.5"]},
     "limit-hedge": {"limit": 1e6, "where": [], "moves": [{"trade": "T00000-2", "cost": 1}]},

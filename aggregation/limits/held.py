@@ -18,6 +18,7 @@ from aggregation.book.filters import parse_filters
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.opened.inputs import Inputs, open_beside, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.remembered import remembered
 from aggregation.opened.valuation_choice import standard_for
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.query import stated_horizon
@@ -103,6 +104,10 @@ def passing(book: Book, node: Node) -> Bools:
 
 def there(book: Book, node: Node) -> Node | None:
     """The node with the members alone that the book has; None where none of its positions is in the node."""
+    return remembered(("there", node), (book,), lambda: _there(book, node), lambda _: 0)
+
+
+def _there(book: Book, node: Node) -> Node | None:
     found = []
     for f in node:
         members = book.column(f.dimension, "node").members

@@ -37,8 +37,9 @@ class Known:
 
 
 def standard_for(standards: Mapping[str | None, Standard], query: Positions) -> Standard:
-    """As `Known.standard`."""
-    wanted = [set(f.values) for f in query.where if f.dimension == "desk" and f.values and not f.exclude]
+    """As `Known.standard`; a question that takes no filters is about the lake."""
+    where = getattr(query, "where", ())
+    wanted = [set(f.values) for f in where if f.dimension == "desk" and f.values and not f.exclude]
     return standard_of(standards, {d for d in set.intersection(*wanted) if d} if wanted else ())
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,15 +28,12 @@ import pyarrow.compute as pc
 
 from aggregation.answer import Answer, called
 from aggregation.book.book import Book
-from aggregation.book.changes import ADDED, Changes, Edits, added_rows, derive, describe, edit, find
+from aggregation.book.changes import Changes, Edits, added_rows, describe, edit, find
 from aggregation.book.filters import select
-from aggregation.book.hierarchies import with_levels
-from aggregation.dimensions import ATTRIBUTE
 from aggregation.kernels.fixed_sums import row_dots
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
-from aggregation.opened.alignment import COVERED, FAILED, MISSING, Alignment
+from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs
-from aggregation.opened.vectors import Vectors
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
@@ -45,7 +41,8 @@ from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, exchange_rates, open_selection, scenario_pnl
 from aggregation.risk.query import calendar_notes, standing_still, stated_horizon, worst_loss_notes
 from aggregation.risk.sampling_error import change_in_words, difference_interval, interval, interval_notes, resamples_of
-from aggregation.types import Coverage, RiskQuery, Scope
+from aggregation.types import Coverage, RiskQuery
+from aggregation.whatif.additions import added_trades
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, counted
@@ -130,7 +127,7 @@ def what_if(
     described = describe(changes)
     items = _items(change, described[:MOST_ITEMS], asked, inputs, pnl[-1:], bool(counts[0][-1, COVERED]), threads)
     coverage = [Coverage(int(c[-1].sum()), *map(int, c[-1])) for c in counts]
-    failures = _failures(inputs, changes, valued)
+    failures = failures_of(inputs, changes, valued)
     question = {"query": query.model_dump(mode="json"), "changes": {**changes.rules, "add": added_rows(changes)}}
     legs = {c: path for part in (selection, *change.parts) for c, path in part.rates.legs.items()}
     return WhatIf(
@@ -305,19 +302,11 @@ def make_change(before: Selection, query: RiskQuery, changes: Changes, valued: P
     group_taken = before.groups.group[edits.rows[positions]]
     item_taken, sign = edits.item[positions].astype(np.int64), edits.kind[positions].astype(np.int64)
 
-    added, order = book_of_added(before, query, changes)
-    is_added = order >= len(order) - changes.added.num_rows
+    more = added_trades(before, query, changes, valued)
+    added, parts, state_added = more.book, more.parts, more.state
+    is_added = more.item >= 0
     keep = select(added, query.where) & is_added
     groups = group_by(added, query.by, keep)
-    known = dataclasses.replace(inputs, book=added, alignment=_aligned(added, inputs.vectors))
-    state_added = known.alignment.state
-    parts = [known]
-    if valued is not None:
-        vectors = _vectors_of(inputs.vectors, valued)
-        fresh = dataclasses.replace(inputs, book=added, vectors=vectors, alignment=_aligned(added, vectors))
-        parts.append(fresh)
-        state_added = np.where(state_added == MISSING, fresh.alignment.state, state_added)
-    state_added = np.repeat(state_added, np.diff(added.starts))
 
     # one numbering of the groups for all parts
     touched = np.unique(group_taken[group_taken >= 0])
@@ -339,7 +328,7 @@ def make_change(before: Selection, query: RiskQuery, changes: Changes, valued: P
 
     table = pa.table({name: pa.array([k[i] for k in keys], pa.string()) for i, name in enumerate(query.by)})
     n_rules = len(changes.remove) + len(changes.scale) + int(changes.replace)
-    item_added = n_rules + order - (len(order) - changes.added.num_rows)
+    item_added = n_rules + more.item
     taken = dataclasses.replace(
         before,
         inputs=dataclasses.replace(inputs, book=book),
@@ -377,63 +366,7 @@ def _part_of(book: Book, rows: Ints, quantity: Floats) -> tuple[Book, Ints]:
     return dataclasses.replace(book, starts=starts, quantity=quantity[order], columns={}), order
 
 
-def book_of_added(before: Selection, query: Scope, changes: Changes) -> tuple[Book, Ints]:
-    """The additions, and zero-quantity placeholder rows, so that filters accept the same members on both sides."""
-    inputs = before.inputs
-    witnesses = _witnesses(before, query)
-    book, order = derive(inputs.book, witnesses, np.zeros(len(witnesses)), changes.added, ())
-    if inputs.book.hierarchies:
-        version = inputs.snapshot.versions.get("hierarchies", inputs.snapshot.lake.version("hierarchies"))
-        book = with_levels(book, inputs.snapshot.lake.read("hierarchies", version=version))
-    return book, order
-
-
-def _witnesses(before: Selection, query: Scope) -> Ints:
-    """A position that passes the filters, and one of every member of the levels of hierarchies they name."""
-    book = before.inputs.book
-    found = [np.argmax(before.keep, keepdims=True)]
-    for f in query.where:
-        if f.dimension not in ADDED.names and not f.dimension.startswith(ATTRIBUTE):
-            found.append(np.unique(book.columns[f.dimension].codes, return_index=True)[1])
-    return np.unique(np.concatenate(found)).astype(np.int64)
-
-
-def _aligned(book: Book, vectors: Vectors) -> Alignment:
-    """As `align`, for a small book: its contracts are looked up one by one."""
-    places, there = find(vectors.contract_ids, book.contract_ids)
-    failed = find(vectors.failures.column("contract_id"), book.contract_ids)[1]
-    there &= ~failed
-    row = np.where(there, places, -1).astype(np.int32)
-    covered = np.flatnonzero(there)
-    order = covered[np.argsort(vectors.currency[row[covered]], kind="stable")].astype(np.int32)
-    return Alignment(row, np.where(there, COVERED, np.where(failed, FAILED, MISSING)).astype(np.int8), order)
-
-
-def _vectors_of(like: Vectors, valued: PnLBlock) -> Vectors:
-    """Contracts valued for this question, as vectors like those of the valuation set."""
-    ids = pa.array(valued.contract_ids, pa.string())
-    order = pc.sort_indices(ids).to_numpy()
-    currencies = tuple(sorted(set(valued.currencies)))
-    rows = np.zeros((len(ids), like.rows.shape[1]))
-    rows[:, : like.n_scenarios] = valued.pnl[order]
-    failures = sorted(valued.failures, key=lambda f: f.contract_id)
-    return dataclasses.replace(
-        like,
-        contract_ids=ids.take(pa.array(order)),
-        currencies=currencies,
-        currency=np.array([currencies.index(valued.currencies[i]) for i in order], dtype=np.int32),
-        base=valued.base[order],
-        unmoved=np.zeros(len(ids), dtype=np.bool_),
-        matrix=rows,
-        failures=pa.record_batch(
-            {name: pa.array([getattr(f, name) for f in failures], pa.string()) for name in like.failures.schema.names}
-        ),
-        substituted=None,
-        memory_bytes=math.inf,
-    )
-
-
-def _failures(inputs: Inputs, changes: Changes, valued: PnLBlock | None) -> tuple[Mapping[str, str], ...]:
+def failures_of(inputs: Inputs, changes: Changes, valued: PnLBlock | None) -> tuple[Mapping[str, str], ...]:
     """The added trades whose contract has no value, with the reason."""
     known = inputs.vectors.failures
     ids = changes.contracts["contract_id"].combine_chunks()

@@ -213,6 +213,13 @@ class Questions:
         estimator: str = ..., value: bool = ...,
     ) -> Answer:
         """Limits of VaR, ES and loss: utilisation, headroom, breaches and what drives them, and the change since a day."""
+    def pre_trade(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., add: Iterable[Mapping[str, Any]], currency: str = ...,
+        measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ..., value: bool = ...,
+    ) -> Answer:
+        """What trades not yet done, or all open orders, would do to VaR, ES and limits of their desk and the firm."""
     def backtest(
         self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,

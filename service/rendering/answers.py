@@ -40,6 +40,7 @@ SHOWN: Mapping[str, str] = {
     "what-if": "whatif:show_what_if",
     "limit-hedge": "whatif:show_limit_hedge",
     "limits": "limits:show_limits",
+    "pre-trade": "limits:show_pre_trade",
     "backtest": "backtest:show_backtest",
     "backtest-counts": "backtest:show_counts",
     "stress": "tables:show_stress",

@@ -40,8 +40,8 @@ from aggregation.regulatory.sa_ccr.portfolio import Entity, Margins, Position, c
 from aggregation.regulatory.sa_ccr.question import found_rule, price_of, rule_of
 from aggregation.session import Session
 from aggregation.types import DimensionName, as_model
+from aggregation.whatif.additions import book_of_added
 from aggregation.whatif.request import ChangeRequest, changes_of, value_new
-from aggregation.whatif.what_if import book_of_added
 from lake.errors import counted
 from valuation.types import Contract, PnLBlock, ValuationFailure, failures_in_words
 
