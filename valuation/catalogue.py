@@ -142,8 +142,11 @@ def pricer_version(instrument_type: str) -> str:
 
 def all_term_fields() -> dict[str, tuple[str, ...]]:
     """Every term, sorted, with the instrument types that have it: the term columns of a positions file."""
-    names = sorted({name for module in INSTRUMENTS.values() for name in module.Terms.model_fields})
-    return {n: tuple(t for t, module in INSTRUMENTS.items() if n in module.Terms.model_fields) for n in names}
+    having: dict[str, tuple[str, ...]] = {}
+    for instrument_type, module in INSTRUMENTS.items():
+        for name in module.Terms.model_fields:
+            having[name] = (*having.get(name, ()), instrument_type)
+    return dict(sorted(having.items()))
 
 
 def term_kinds() -> dict[str, Kind]:

@@ -47,11 +47,13 @@ class Against:
     alone: Floats
 
 
-def against(limit: Limit, side: Trial, scope: Scope, estimator: str) -> Against:
-    """Raises `NotValued` where nothing answers for the node."""
+def against(limit: Limit, side: Trial, scope: Scope, estimator: str) -> Against | None:
+    """None where no trade touches the limit. Raises `NotValued` where nothing answers for its node."""
     names = ("limit", "measure", "level", "horizon_days", "currency", "amount", "warning")
     row: dict[str, Any] = {**{n: getattr(limit, n) for n in names}, "node": in_words(limit.node), "reason": None}
     try:
+        if not side.touches(limit.node, limit.currency):
+            return None
         of = side.node(limit.node, limit.currency)
         asked = limit.measure_on(of.inputs, scope, estimator)
     except NotValued:
@@ -60,8 +62,6 @@ def against(limit: Limit, side: Trial, scope: Scope, estimator: str) -> Against:
         unknown = {"status_before": NOT_COMPUTED, "status_after": NOT_COMPUTED, "trades": 0, "reason": error.message}
         return Against(limit, {**row, **unknown}, np.zeros(0, np.bool_), np.zeros(0))
     row["trades"] = int(of.mine.sum())
-    if not of.mine.any():
-        return Against(limit, row, of.mine, np.full(len(of.mine), np.nan))
     before, after = of.both(asked)
     alone = np.full(len(of.mine), np.nan)
     if before is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ from aggregation.session import Session
 from aggregation.types import Filter, RiskQuery, Scope
 from lake.arrays import Bools
 from lake.errors import NotValued
+from valuation.sets.standards import Standard
 
 TABLE = "var_limits"
 Node = tuple[Filter, ...]  # by members alone; none for everything held
@@ -136,6 +137,7 @@ class Openings:
     def __init__(self, cache: VectorCache, scope: Scope) -> None:
         self._cache, self._scope = cache.as_known(scope.as_known), scope
         self._opened: dict[tuple[str | None, str], Inputs | NotValued] = {}
+        self._standards: Mapping[str | None, Standard] | None = None
         self.first: Inputs | None = None
 
     def of(self, node: Node, currency: str) -> Inputs:
@@ -155,8 +157,9 @@ class Openings:
     def _standard(self, query: Scope) -> str | None:
         if query.scenario_set or query.valuation_set:
             return None
-        at = self._cache.lake.snapshot("standards") if self.first is None else self.first.snapshot
-        return standard_for(self._cache.standards(at), query).scenario_set
+        if self._standards is None:
+            self._standards = self._cache.standards(self._cache.lake.snapshot("standards"))
+        return standard_for(self._standards, query).scenario_set
 
     def _open(self, query: Scope) -> Inputs:
         if self.first is None:

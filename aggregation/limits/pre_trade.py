@@ -75,10 +75,10 @@ class PreTrade(Answer):
     """verdict : what all trades together would do to the limits, in words. status : within, warning, breach, or not known, where a trade or
     a limit that is touched has no figure.
 
-    rows : a row a node: `kind` is desk, limit, granted (all that whoever asks sees) or firm, how many of the `trades` and of the
-    positions are in it, and for every measure `<name>_before`, `_after`, `_incremental` and `_standalone`, of its trades alone, in the reporting
-    currency. limits : a row a limit that the trades touch, before and after, in its own currency; `over` is by how much it would be
-    breached. orders : a row a trade by itself: standalone, incremental on all that is seen, and the worst that it does to a limit.
+    rows : a row a node: `kind` is desk, limit, granted (what whoever asks sees) or firm; how many of the `trades` and `positions` are in it;
+    and for every measure `<name>_before`, `_after`, `_incremental` and `_standalone`, of its trades alone, in the reporting currency.
+    limits : a row a limit that the trades touch, before and after, in its own currency; `over` is by how much it would be breached.
+    orders : a row a trade by itself: standalone, incremental on all that is seen, and the worst that it does to a limit.
     failures : trades that have no value, with the reason: they are in no number.
     """
 
@@ -109,8 +109,7 @@ def _answer(session: Session, query: PreTradeQuery) -> PreTrade:
     for limit in limits_on(session, query.as_of):
         side = seen if limit.node or not session.lake.reader else firm
         if limit.of_tail and side is not None:
-            told.append(against(limit, side, scope, query.estimator))
-    told = [t for t in told if t.trades.any() or t.row["reason"]]
+            told += [t for t in (against(limit, side, scope, query.estimator),) if t is not None]
     rows = [_of_node(asked, *node) for node in _nodes(session, query, changes, seen, firm, told)]
     orders = {r["trade"]: r for r in each_order(asked, changes, everything, told)}
     failures = failures_of(own, changes, value_new(own, changes, query.currency))

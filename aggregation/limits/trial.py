@@ -112,6 +112,10 @@ class Trial:
             self._priced[id(inputs)] = _Priced.of(inputs, scope, self._changes)
         return self._priced[id(inputs)]
 
+    def touches(self, node: Node, currency: str) -> bool:
+        """Whether a trade belongs to the node; raises as `node` does."""
+        return bool(self.priced(self.openings.of(node, currency), currency).within(node).any())
+
     def node(self, node: Node, currency: str) -> NodeTrial:
         """Raises `NotValued` where nothing answers for the node, `BadInput` for a dimension that is none."""
         inputs = self.openings.of(node, currency)

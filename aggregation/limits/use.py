@@ -195,11 +195,11 @@ def _compared(row: Mapping[str, Any], before: _Day) -> dict[str, Any]:
         return {"status_before": "did not hold"}
     was = _row(limit, before.use(limit))
     told = {f"{n}_before": was.get(n) for n in ("used", "utilisation", "status")}
-    used, same = (row.get("used"), was.get("used")), all(was[n] == row[n] for n in _OF_FIGURE)
-    change = (
-        used[0] - used[1] if same and None not in used else None
-    )  # of another currency or level there is no difference
-    return {**told, "change": change}
+    now, then = row.get("used"), was.get("used")
+    alike = all(
+        was[n] == row[n] for n in _OF_FIGURE
+    )  # between figures of two levels or currencies there is no difference
+    return told if now is None or then is None or not alike else {**told, "change": now - then}
 
 
 _OF_FIGURE = ("node", "measure", "level", "horizon_days", "currency")

@@ -55,7 +55,8 @@ def added_trades(before: Selection, query: Scope, changes: Changes, valued: PnLB
     inputs = before.inputs
     book, order = book_of_added(before, query, changes)
     known = dataclasses.replace(inputs, book=book, alignment=_aligned(book, inputs.vectors))
-    parts, state = (known,), known.alignment.state
+    parts: tuple[Inputs, ...] = (known,)
+    state = known.alignment.state
     if valued is not None:
         vectors = _vectors_of(inputs.vectors, valued)
         fresh = dataclasses.replace(inputs, book=book, vectors=vectors, alignment=_aligned(book, vectors))

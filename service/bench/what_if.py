@@ -18,6 +18,7 @@ from aggregation.whatif.request import ChangeRequest, changes_of, run_what_if
 from lake.committer import Committer
 from scenarios.store import save_scenario_set
 from service.bench import harness
+from service.bench.pre_trade import bench_pre_trade
 from valuation.sets.plan import make_plan
 from valuation.sets.run import run_plan
 
@@ -77,6 +78,7 @@ def bench_what_if(n_contracts: int, n_scenarios: int, n_positions: int) -> list[
                 "<= 0.5",
             )
         )
+        rows += bench_pre_trade(committer, cache, known, size)
         _check(run_what_if(lake, query, request, cache=cache).total, whole()[1][-1], query)
     return rows
 

@@ -62,7 +62,7 @@ _of_one_size(
 _of_one_size(
     "what-if",
     "what_if:bench_what_if",
-    "Seconds of a what-if of ten trades, on known contracts and on new ones, against the changed book netted as a whole.",
+    "Seconds of a what-if of ten trades, on known contracts and on new ones, against the changed book netted as a whole; and pre-trade.",
 )
 
 
