@@ -96,6 +96,10 @@ QUESTIONS: dict[str, Entry] = {
         "change.reconciliation:RECONCILE",
         "Which estimator, tail, window, weighting, currency or other convention gives another system's number.",
     ),
+    "parameter-sensitivity": Entry(
+        "change.parameter_sensitivity:PARAMETER_SENSITIVITY",
+        "How VaR and ES move with their parameters: confidence, window, decay, number of scenarios, estimator.",
+    ),
     "what-if": Entry(
         "whatif.request:WHAT_IF",
         "What added, removed and scaled trades do to VaR and ES: before, after, and each change alone.",

@@ -147,7 +147,7 @@ def read_under(reading: Reading, pnls: Mapping[Translation, Floats], weights: Fl
     if weights is not None and reading.decay is None:
         weights = weights[stop - reading.window : stop]
     else:
-        weights = _by_age(reading.window, reading.decay)
+        weights = by_age(reading.window, reading.decay)
     if reading.pnl_decay is not None:
         pnl = pnl * own_volatility.scales(pnl[None], exact_level(reading.pnl_decay))[0]
     if reading.tail == "gain":
@@ -163,7 +163,7 @@ def read_under(reading: Reading, pnls: Mapping[Translation, Floats], weights: Fl
     return number if math.isfinite(number) else None
 
 
-def _by_age(n: int, decay: float | None) -> Floats | None:
+def by_age(n: int, decay: float | None) -> Floats | None:
     """Boudoukh, Richardson and Whitelaw (1998): decay to the power of the age; None for equal weights."""
     return None if decay in (None, 1.0) else float(decay) ** np.arange(n - 1, -1, -1.0)
 

@@ -75,8 +75,8 @@ class PreTrade(Answer):
     """verdict : what all trades together would do to the limits, in words. status : within, warning, breach, or not known, where a trade or
     a limit that is touched has no figure.
 
-    rows : a row a node: `kind` is desk, limit, granted (what whoever asks sees) or firm; how many of the `trades` and `positions` are in it;
-    and for every measure `<name>_before`, `_after`, `_incremental` and `_standalone`, of its trades alone, in the reporting currency.
+    rows : a row a node: `kind` is desk, limit, granted (all that is seen) or firm; how many of the `trades` and `positions` are in it; and
+    for every measure `<name>_before`, `_after`, `_incremental` and `_standalone`, of its trades alone, in the reporting currency.
     limits : a row a limit that the trades touch, before and after, in its own currency; `over` is by how much it would be breached.
     orders : a row a trade by itself: standalone, incremental on all that is seen, and the worst that it does to a limit.
     failures : trades that have no value, with the reason: they are in no number.

@@ -41,6 +41,8 @@ def _issues(asked: BaseModel, levels: dict[Decimal, str]) -> Iterator[Issue]:
                     yield Issue(f"/{name}", message, str(level), allowed)
         elif name == "scale_to_days":
             yield Issue(f"/{name}", f"Leave out {name}: the horizon of the scenarios is taken.", str(value))
+        elif name in ("windows", "decays", "numbers"):
+            yield Issue(f"/{name}", f"Leave out {name}: the standard ones are taken.", str(value))
         elif isinstance(value, ScenarioRequest):
             yield Issue(f"/{name}", f"Leave out {name}: the standard is taken, or a stored set by scenario_set.")
 

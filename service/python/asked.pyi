@@ -181,6 +181,15 @@ class Questions:
         valuation_set: str | None = ..., value: bool = ...,
     ) -> Answer:
         """Which estimator, tail, window, weighting, currency or other convention gives another system's number."""
+    def parameter_sensitivity(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., level: str = ..., estimator: str = ..., levels: str | Sequence[str] = ...,
+        windows: int | Sequence[int] = ..., decays: str | Sequence[str] = ..., numbers: int | Sequence[int] = ...,
+        interval: str = ..., value: bool = ...,
+    ) -> Answer:
+        """How VaR and ES move with their parameters: confidence, window, decay, number of scenarios, estimator."""
     def what_if(
         self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
