@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +53,7 @@ UNITS: Mapping[str, tuple[float, str]] = {
     DECAY: (0.01, "0.01"),
     NUMBER: (100.0, "100 scenarios"),
 }
-_FIGURES = ("var", "es")
+_FIGURES: tuple[Literal["var", "es"], ...] = ("var", "es")
 _ENDS = [f"{f}_{end}" for f in _FIGURES for end in ("low", "high")]
 _CHANGES = [f"{f}_{what}" for f in _FIGURES for what in ("change", "relative_change")]
 _NUMBER = pa.float64()

@@ -16,16 +16,18 @@ import pyarrow.dataset as ds
 from aggregation.book.book import Book
 from aggregation.book.filters import parse_filters
 from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_beside, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.remembered import remembered
 from aggregation.opened.valuation_choice import standard_for
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.query import stated_horizon
 from aggregation.session import Session
 from aggregation.types import Filter, RiskQuery, Scope
 from lake.arrays import Bools
-from lake.errors import NotValued
+from lake.errors import NotValued, counted
 from valuation.sets.standards import Standard
 
 TABLE = "var_limits"
@@ -126,6 +128,17 @@ def node_selection(inputs: Inputs, scope: Scope, node: Node, currency: str) -> S
     if known is None:
         return None
     return open_selection(inputs, scope.model_copy(update={"by": (), "where": known, "currency": currency}))
+
+
+def lacking_in_words(selection: Selection | None, more: int = 0, covered: int = 0) -> str | None:
+    """How much of a node is in no figure and why; None where nothing lacks. more, covered : of trades that are added, and have a value."""
+    counts = np.zeros(3, np.int64) if selection is None else selection.counts[-1]
+    held = int(counts.sum()) + more
+    lacking = held - int(counts[COVERED]) - covered
+    if not lacking:
+        return None
+    why = failed_in_words(selection) if selection is not None and counts[COVERED] < counts.sum() else ""
+    return f"{lacking:,} of {counted(held, 'position')} {'is' if lacking == 1 else 'are'} not in the figure. {why}".rstrip()
 
 
 class Openings:

@@ -59,7 +59,7 @@ def loss_of(snapshot: Snapshot, limit: Limit, day: dt.date) -> Loss:
     return Loss(0.0 - sum(days.values()), days, wanted - len(last))
 
 
-def lacking_in_words(loss: Loss) -> str | None:
+def short_in_words(loss: Loss) -> str | None:
     """What is to be said of days without P&L."""
     if not loss.lacking:
         return None

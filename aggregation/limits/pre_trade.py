@@ -60,8 +60,10 @@ class PreTradeQuery(Point):
     )
     currency: Currency = Field("USD", description="reporting currency, ISO 4217; limits are in their own")
     measures: tuple[MeasureName, ...] = VAR_AND_ES
-    levels: tuple[Level, ...] = Figures.model_fields["levels"]
-    estimator: EstimatorName = Figures.model_fields["estimator"]
+    levels: tuple[Level, ...] = Field(
+        ("0.99",), min_length=1, max_length=32, description=Figures.model_fields["levels"].description
+    )
+    estimator: EstimatorName = Field("order_statistic", description=Figures.model_fields["estimator"].description)
 
     def scope(self) -> Scope:
         return Scope(**{n: getattr(self, n) for n in Point.model_fields}, currency=self.currency)
@@ -161,7 +163,7 @@ def _nodes(
     """The kind, the node and its P&L: desks of the trades, other nodes with a limit, then everything."""
     kinds: dict[Node, str] = {}
     for desk in sorted({d for d in changes.added["desk"].to_pylist() if d is not None}):
-        node = (Filter(dimension="desk", values=(desk,)),)
+        node: Node = (Filter(dimension="desk", values=(desk,)),)
         if session.entitlement is None or shows_node(session.entitlement, node):
             kinds[node] = "desk"
     for one in told:

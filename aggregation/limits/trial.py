@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation.book.changes import Changes
-from aggregation.limits.held import Node, Openings, node_selection, passing
+from aggregation.limits.held import Node, Openings, lacking_in_words, node_selection, passing
 from aggregation.measures import AskedMeasure
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs
@@ -20,7 +20,6 @@ from aggregation.whatif.additions import Additions, added_trades
 from aggregation.whatif.request import value_new
 from aggregation.whatif.what_if import measure_of
 from lake.arrays import Bools, Floats
-from lake.errors import counted
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class NodeTrial:
     valued: Bools
     positions: int
     covered: int
+    reason: str | None  # how much of it is in no figure, and why
 
     @property
     def covered_trades(self) -> int:
@@ -83,13 +83,6 @@ class NodeTrial:
         before = known(was) if self.covered else (None if self.positions else 0.0)
         after = known(now) if self.covered or self.covered_trades else (None if held else 0.0)
         return before, after
-
-    @property
-    def reason(self) -> str | None:
-        """How much of it is in no figure."""
-        held = self.positions + int(self.mine.sum())
-        lacking = held - self.covered - self.covered_trades
-        return f"{lacking:,} of {counted(held, 'position')} are not in the figure." if lacking else None
 
 
 def known(value: float) -> float | None:
@@ -129,4 +122,5 @@ class Trial:
             before = scenario_pnl(selection, selection.groups.n, 1)[1][0]
             positions, covered = int(selection.counts[-1].sum()), int(selection.counts[-1, COVERED])
         trades = np.where(mine[:, None], self._pnl[id(inputs)], 0.0)
-        return NodeTrial(inputs, before, trades, mine, priced.covered, positions, covered)
+        reason = lacking_in_words(selection, int(mine.sum()), int((mine & priced.covered).sum()))
+        return NodeTrial(inputs, before, trades, mine, priced.covered, positions, covered, reason)

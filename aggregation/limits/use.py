@@ -13,8 +13,8 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.contributions.contributions import ContributionQuery, contributions
-from aggregation.limits.held import TABLE, Limit, Openings, in_words, limits_on, node_selection, there
-from aggregation.limits.loss import ACTUAL_PNL, lacking_in_words, loss_of
+from aggregation.limits.held import TABLE, Limit, Openings, in_words, lacking_in_words, limits_on, node_selection, there
+from aggregation.limits.loss import ACTUAL_PNL, loss_of, short_in_words
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs
@@ -139,18 +139,17 @@ class _Day:
         selection = node_selection(inputs, self._scope, limit.node, limit.currency)
         if selection is None:
             return _Use(0.0, "The node has no position on the day.")
-        covered, n = int(selection.counts[-1, COVERED]), int(selection.counts[-1].sum())
-        if not covered:
-            return _Use(None, "None of its positions has a value.")
+        lacking = lacking_in_words(selection)
+        if not selection.counts[-1, COVERED]:
+            return _Use(None, lacking)
         pnl = scenario_pnl(selection, selection.groups.n, 1)[1]
         used = float(asked.values(pnl, inputs.weights)[0])
-        reason = None if covered == n else f"{n - covered:,} of {counted(n, 'position')} are not in the figure."
-        return _Use(used, reason, inputs if of_firm is None else None)
+        return _Use(used, lacking, inputs if of_firm is None else None)
 
     def _of_loss(self, limit: Limit) -> _Use:
         whole = self._session.lake.whole() if not limit.node else self._session.lake
         loss = loss_of(whole.snapshot(), limit, self._scope.as_of)
-        return _Use(loss.used, lacking_in_words(loss), days=loss.days)
+        return _Use(loss.used, short_in_words(loss), days=loss.days)
 
 
 def _answer(session: Session, query: LimitsQuery) -> Limits:

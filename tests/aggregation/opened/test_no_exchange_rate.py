@@ -21,8 +21,8 @@ from lake.tables import Lake
 from valuation.sets.requests import run_valuation
 from valuation.types import WHAT_TO_DO
 
-# no positions: given counts and sensitivities, real prices, and nodes that limits name
-OF_NO_POSITIONS = ("backtest-counts", "sa-cva", "rfet", "exposure-limits")
+# no positions, or no filters: given counts and sensitivities, real prices, and nodes that limits name
+OF_NO_POSITIONS = ("backtest-counts", "sa-cva", "rfet", "exposure-limits", "limits", "pre-trade")
 NAMES = [n for n in QUESTIONS if n not in OF_NO_POSITIONS]
 BY_DAY = ("backtest", "pla", "desk-eligibility")  # say day by day what cannot be had
 IN_RUB = ("T00000-4", "T00000-5")
