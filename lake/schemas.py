@@ -802,6 +802,26 @@ ORDER_FEED_MESSAGES = Table(
     ),
     key=("feed", "part", "position"),
     partition_by=("feed",),
+LIVE_SNAPSHOTS = Table(
+    "live_snapshots",
+    "what a live day opened with (snapshot 0), or a snapshot of it",
+    (
+        Column("day", pa.date32(), "the live day"),
+        Column("snapshot", pa.int32(), "0 for what it opened with, then 1, 2, ..."),
+        Column("taken_at", INSTANT, "when all of it was stored; of what the day opened with, when the first was begun"),
+        Column("orders", pa.int64(), "different rows of `orders` that are in it"),
+        Column("orders_until", INSTANT, "when the last order in it was executed; null where there is none"),
+        Column("prices_until", INSTANT, "the end of the newest bucket of levels in it; null where there is none"),
+        Column("positions_date", pa.date32(), "date of the book that the day opened with"),
+        Column("positions_version", pa.int64(), "version of `positions` that it opened with"),
+        Column("market_data_version", pa.int64(), "version of `market_data` that it opened with"),
+        Column("scenario_set_id", pa.string(), "the scenario set whose moves are taken"),
+        Column("scenario_set", pa.string(), "name of the sets that its snapshots store"),
+        Column("valuation_set_id", pa.string(), "the valuation of the snapshot; null of what the day opened with"),
+        Column("author", pa.string(), "who took it"),
+    ),
+    key=("day", "snapshot"),
+    derived=True,
 )
 
 CORPORATE_ACTIONS = Table(
@@ -1070,6 +1090,7 @@ TABLES: dict[str, Table] = {
         ORDERS,
         ORDER_FEEDS,
         ORDER_FEED_MESSAGES,
+        LIVE_SNAPSHOTS,
         CORPORATE_ACTIONS,
         RELEASED_RESULTS,
         COUNTERPARTIES,

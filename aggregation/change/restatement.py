@@ -163,7 +163,7 @@ def _causes(
     change = ends[1] - ends[0]
     cells = np.array(
         [
-            _adding_up([float(steps[c][k]) for c in CAUSES], float(change[k]), max(abs(e[k]) for e in ends))
+            adding_up([float(steps[c][k]) for c in CAUSES], float(change[k]), max(abs(e[k]) for e in ends))
             for k in range(len(names))
         ]
     )
@@ -176,7 +176,7 @@ def _causes(
     return {n: v.tolist() for n, v in columns.items()}
 
 
-def _adding_up(causes: list[float], change: float, size: float) -> list[float]:
+def adding_up(causes: list[float], change: float, size: float) -> list[float]:
     """The causes with what rounding left in one of them, the least that can hold it, so that their exact sum rounds to the change.
 
     size : of the measure at either point.

@@ -135,12 +135,18 @@ class ScenarioMarket:
             )
         if roll is not None and roll.to != valuation_date:
             raise BadInput(f"The market is rolled to {roll.to}; contracts cannot be valued in it on {valuation_date}.")
+        states: Floats = np.concatenate([base[:, None], levels], axis=1, dtype=np.float64)
+        states.setflags(write=False)
+        self._begin(valuation_date, index, states, roll, bumped)
+
+    def _begin(
+        self, valuation_date: dt.date, index: FactorIndex, states: Floats, roll: Roll | None, bumped: bool
+    ) -> None:
         self.valuation_date = valuation_date
         self.index = index
         self.roll = roll
         self.bumped = bumped
-        self.states: Floats = np.concatenate([base[:, None], levels], axis=1, dtype=np.float64)
-        self.states.setflags(write=False)
+        self.states = states
         self.n_states = self.states.shape[1]
         self._curves: dict[tuple[str, bool], tuple[Floats, Floats]] = {}
         self._unsolved: dict[str, str] = {}
@@ -176,6 +182,14 @@ class ScenarioMarket:
             levels = np.where(still[:, None], scenario_set.base[:, None], levels)
         bumped = scenario_set.method in DIFFERENCES
         return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll, bumped)
+
+    @classmethod
+    def of_states(cls, valuation_date: dt.date, index: FactorIndex, states: Floats) -> ScenarioMarket:
+        """The market of these very levels, (n_factors, 1 + n_scenarios), column 0 the base, without a copy: they may not change while it
+        is used."""
+        market = cls.__new__(cls)
+        market._begin(valuation_date, index, states, None, bumped=False)
+        return market
 
     @property
     def along(self) -> Along | None:
