@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,8 @@ from aggregation.live.opening import LiveDay
 from aggregation.live.view import View
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.opened.alignment import COVERED
-from aggregation.opened.inputs import Inputs
 from aggregation.receipts import name_code, receipt_of
-from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
-from aggregation.reduce.selection import Selection
+from aggregation.reduce.coverage import columns_of, total_coverage
 from aggregation.types import VAR_AND_ES, Coverage, Figures, MeasureName, Positions
 from lake.arrays import Floats
 from lake.canonical import digest
@@ -29,11 +27,7 @@ from lake.errors import BadInput, counted
 from lake.words import first_of
 from scenarios.types import RiskClass
 
-if TYPE_CHECKING:
-    from valuation.types import ValuationSet
-
 TRADES = "trades"  # the cause that is no risk class
-_SHOWN = 20  # factors named of a kind
 
 
 class LiveQuery(Figures, Positions, LiveDay):
@@ -85,8 +79,7 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
     weights = None if live.opening.details.weights is None else np.array(live.opening.details.weights)
     view = live.view(query)
     figures = {"base_value": view.group_base, **view.measured(asked, weights)}
-    selection = _selection(live, view)
-    covered = coverage_columns(selection)
+    covered = columns_of(view.counts, view.substituted(live.rests(), live.replaced))
     there = view.counts[:, COVERED] > 0
     opened = _at_open(live, query, asked, weights)
     columns: dict[str, Any] = dict(covered)
@@ -100,10 +93,12 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
     shown = slice(0, last) if query.by else slice(last, None)
     rows = pa.table({**keys, **{name: column[shown] for name, column in columns.items()}})
     causes = _causes(live, query, asked, weights, total) if query.causes else _no_causes()
-    feeds, stale, silent = _feeds(live, query.stale_after, now or live.prices_until)
-    held = tuple(i for i in live.held_factors if live.market.index.row[i] in live.vectors.read)
+    factors = live.market.index.factors
+    read = {factors[r].risk_factor_id for r in live.vectors.read} | {f for legs in view.rates.legs.values() for f, _ in legs}
+    feeds, stale, silent = _feeds(live, read, query.stale_after, now or live.prices_until)
+    held = tuple(i for i in live.held_factors if i in read)
     coverage = total_coverage(covered)
-    watermark = _watermark(live)
+    watermark = _watermark(live, read)
     return LiveRisk(
         query,
         rows,
@@ -114,9 +109,9 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
         feeds,
         held,
         stale,
-        dict(live.refused),
+        live.refused,
         _receipt(live, query, figures, watermark, named),
-        _notes(live, selection, coverage, held, stale, silent),
+        _notes(live, view, coverage, held, stale, silent),
     )
 
 
@@ -128,14 +123,6 @@ def _asked(query: LiveQuery) -> list[AskedMeasure]:
     if ordered := [a.name for a in asked if a.measure.scaling]:
         raise BadInput(f"{ordered[0]} follows the P&L from day to day, and the scenarios of a live day are moves; ask for another measure.")
     return asked
-
-
-def _selection(live: LiveBook, view: View) -> Selection:
-    vectors = live.vectors_in(view.query.currency)
-    details = live.details()
-    none = cast("ValuationSet", None)  # there is no stored set, and coverage asks for none
-    inputs = Inputs(live.opening.at, none, details, vectors, view.book, view.alignment, live.opening.standard)
-    return Selection(inputs, view.keep, view.groups, view.counts, view.rates)
 
 
 def _keys(view: View) -> list[tuple[str | None, ...]]:
@@ -198,9 +185,9 @@ def _no_causes() -> pa.Table:
     return pa.schema([("figure", pa.string()), *((n, pa.float64()) for n in names)]).empty_table()
 
 
-def _watermark(live: LiveBook) -> dict[str, Any]:
+def _watermark(live: LiveBook, read: Set[str]) -> dict[str, Any]:
     last = live.trades.last
-    fresh = sum(bool(live.market.fresh[r]) for r in live.vectors.read)
+    row, fresh = live.market.index.row, live.market.fresh
     return {
         "order_rows": live.trades.seen,
         **live.trades.counts,
@@ -208,18 +195,19 @@ def _watermark(live: LiveBook) -> dict[str, Any]:
         "last_order": None if last is None else last[1],
         "last_sequence": None if last is None else last[2],
         "prices_until": live.prices_until,
-        "factors_read": len(live.vectors.read),
-        "factors_of_the_day": fresh,
+        "factors_read": len(read),
+        "factors_of_the_day": sum(bool(fresh[row[f]]) for f in read),
         "opened_with_positions_of": live.opening.positions_date,
         "scenario_set": live.opening.source.name,
         "scenarios_of": live.opening.source.market_date,
     }
 
 
-def _feeds(live: LiveBook, after: int, now: dt.datetime | None) -> tuple[pa.Table, tuple[str, ...], list[str]]:
-    """The feeds; the factors of feeds that are not silent without a recent level; and the silent feeds."""
+def _feeds(
+    live: LiveBook, read: Set[str], after: int, now: dt.datetime | None
+) -> tuple[pa.Table, tuple[str, ...], list[str]]:
+    """The feeds; of those that are not silent the factors that are `read` and have no recent level; and the silent feeds."""
     rows, stale, silent = [], [], []
-    read = {live.market.index.factors[r].risk_factor_id for r in live.vectors.read}
     for source, feed in sorted(live.feeds.items()):
         assert feed.last is not None and now is not None
         quiet = (now - feed.last).total_seconds()
@@ -276,12 +264,12 @@ def _receipt(
 
 
 def _notes(
-    live: LiveBook, selection: Selection, coverage: Coverage, held: Sequence[str], stale: Sequence[str], silent: Sequence[str]
+    live: LiveBook, view: View, coverage: Coverage, held: Sequence[str], stale: Sequence[str], silent: Sequence[str]
 ) -> tuple[str, ...]:
     notes = []
     if lacking := coverage.positions - coverage.covered:
         has = "position is not in the numbers" if lacking == 1 else "positions are not in the numbers"
-        notes.append(f"{lacking:,} {has}. {failed_in_words(selection)}".rstrip())
+        notes.append(f"{lacking:,} {has}. {view.failed_in_words()}".rstrip())
     if held:
         notes.append(f"{counted(len(held), 'risk factor has', 'risk factors have')} no level of {live.day} and hold the last: {first_of(list(held), 5)}.")
     if silent:
@@ -289,7 +277,7 @@ def _notes(
         notes.append(f"{counted(len(silent), one, many)}: {', '.join(silent)}.")
     if stale:
         notes.append(f"{counted(len(stale), 'risk factor is', 'risk factors are')} quiet while the feed is not: {first_of(list(stale), 5)}.")
-    for factor, why in sorted(live.refused.items()):
+    for factor, why in live.refused.items():
         notes.append(f"The newest level of {factor} was not used: {why}.")
     if others := live.trades.counts["of_other_days"]:
         notes.append(f"{counted(others, 'order is', 'orders are')} of other days, and in the book that the day opened with or in none.")

@@ -10,15 +10,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from aggregation.book.book import Book
 from aggregation.book.changes import ADDED, derive
+from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
+from aggregation.dimensions import ATTRIBUTE
 from aggregation.live.market import LiveMarket
 from aggregation.live.opening import Opening
 from aggregation.live.trades import LIVE, LiveTrades
@@ -27,9 +32,9 @@ from aggregation.live.view import View
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Positions
 from lake.arrays import Bools
-from lake.errors import Conflict
+from lake.errors import BadInput, Conflict
 from lake.tables import NEVER_WRITTEN
-from scenarios.types import ScenarioDetails, ScenarioSet
+from scenarios.types import ScenarioSet
 from valuation.books.contracts import contracts_by_id
 from valuation.books.orders import Line
 from valuation.market.scenario_market import ScenarioMarket
@@ -56,15 +61,14 @@ class LiveBook:
         self.market = LiveMarket(opening.source, opening.base, opening.name)
         self.vectors = LiveVectors(self.market.index, self.market.pricing(), opening.contracts)
         self.trades = LiveTrades(self.day)
-        self.book = dataclasses.replace(opening.book, quantity=opening.book.quantity.copy())
-        self._held: Bools = np.ones(self.book.n_positions, np.bool_)
-        self._position: dict[Line, int] = {}  # of the lines of orders in the book
         self._views: dict[tuple[Any, ...], View] = {}
         self._made: Vectors | None = None
+        self._rests: Bools | None = None
         self.levels = 0  # that were taken in
         self.prices_until: Instant | None = None
         self.feeds: dict[str, Feed] = {}
-        self.refused: dict[str, str] = {}  # the newest level of a factor that was not used, and why
+        self._level_at: dict[str, Instant] = {}  # the bucket of the level of each factor
+        self._refused: dict[str, tuple[Instant, str]] = {}
         self.unread: set[str] = set()  # factors that came and that the scenarios do not have
         self.touched: set[int] = set()  # rows of the market whose base is not that of the open
         self.opened: dict[tuple[Any, ...], Mapping[tuple[str | None, ...], Mapping[str, float]]] = {}  # figures of the open, by question
@@ -74,43 +78,50 @@ class LiveBook:
     def apply_levels(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Takes rows of `intraday_levels` in: risk_factor_id, bucket_end, level, ticks, carried_seconds, source. How many moved a level.
 
-        Of several rows of a factor the last counts. A level from which the moves of its factor have no meaning is named in `refused`.
+        Of a factor the newest bucket counts, of one that comes again the last row. A level from which the moves of its factor have no
+        meaning is named in `refused`, and the newest usable one before it counts.
         """
-        newest: dict[str, float] = {}
+        came: dict[str, list[tuple[Instant, float]]] = {}
         for row in rows:
             self.levels += 1
             factor, at = row["risk_factor_id"], row["bucket_end"]
             self.prices_until = at if self.prices_until is None else max(at, self.prices_until)
             if row["level"] is None:
                 continue
-            newest[factor] = row["level"]
+            came.setdefault(factor, []).append((at, row["level"]))
             if not row["carried_seconds"]:
                 feed = self.feeds.setdefault(row["source"] or "", Feed())
                 feed.last = at if feed.last is None else max(at, feed.last)
                 feed.of_factor[factor] = max(at, feed.of_factor.get(factor, at))
-        moved = []
-        fresh = False
-        for factor, level in newest.items():
+        moved, fresh = [], False
+        for factor, levels in came.items():
             place = self.market.index.row.get(factor)
             if place is None:
                 self.unread.add(factor)
                 continue
-            if self.market.base[place] == level and self.market.fresh[place]:
-                self.refused.pop(factor, None)
-                continue
             was, known = self.market.base[place], bool(self.market.fresh[place])
-            why = self.market.set_level(place, level)
-            if why is None:
-                self.refused.pop(factor, None)
-                fresh |= not known
-                if was != level:
-                    moved.append(place)
-            else:
-                self.refused[factor] = why
+            levels.sort(key=lambda told: told[0])
+            for at, level in reversed(levels):
+                if at < self._level_at.get(factor, at):
+                    break
+                why = self.market.set_level(place, level)
+                if why is None:
+                    self._level_at[factor] = at
+                    break
+                if at >= self._refused.get(factor, (at, ""))[0]:
+                    self._refused[factor] = (at, why)
+            fresh |= bool(self.market.fresh[place]) is not known
+            if self.market.base[place] != was:
+                moved.append(place)
         self._revalue(moved)
-        if fresh:  # a contract whose factors have all come rests on nothing held any more
-            self._made = None
+        if fresh:
+            self._rests = None
         return len(moved)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The factors whose newest level was not used, and why."""
+        return {f: why for f, (at, why) in sorted(self._refused.items()) if at > self._level_at.get(f, Instant.min.replace(tzinfo=at.tzinfo))}
 
     def _revalue(self, moved: Sequence[int]) -> None:
         if not moved:
@@ -125,7 +136,7 @@ class LiveBook:
         for view in self._views.values():
             view.revalued(rows, before)
             if any(f in ids for legs in view.rates.legs.values() for f, _ in legs):
-                view.reprice(self.scenarios, self._vectors())
+                view.reprice(self.scenarios)
 
     # --- trades ---
 
@@ -138,51 +149,52 @@ class LiveBook:
         for row in rows:
             self.trades.apply(row)
         lines, self.trades.changed = self.trades.changed, set()
-        again = self._meet(lines)
-        fresh = sorted(x for x in lines if x not in self._position and self.trades.units[x])
-        if fresh:
-            self._extend(fresh)
-            again = True
-        for line in lines & self._position.keys():
-            place, now = self._position[line], self.trades.quantity(line)
-            again |= bool(self._held[place]) is (now == 0)
-            self._held[place] = now != 0
-            if self.book.quantity[place] != now:
-                self.book.quantity[place] = now
-                again = again or not all(view.requantified(place) for view in self._views.values())
-        if again:
-            self._restructured()
-        return self.trades.seen - before
-
-    def _meet(self, lines: Iterable[Line]) -> bool:
-        """Values the contracts that are new; whether there are any."""
         ids = sorted({line[0] for line in lines} - self.vectors.row.keys())
         if ids:
             self.vectors.add(contracts_by_id(self.opening.at.lake, pa.array(ids, pa.string())), self.market.pricing())
-        return bool(ids)
+            self._made = None
+        for key, view in list(self._views.items()):
+            for line in sorted(lines):
+                trade, row, now = self.trades.rows[line]["trade"], self.vectors.row[line[0]], self.trades.quantity(line)
+                if not view.take(trade, row, functools.partial(self._members, view, line), now):
+                    del self._views[key]
+                    break
+        return self.trades.seen - before
 
-    def _extend(self, lines: Sequence[Line]) -> None:
-        """Puts positions of new lines into the book, in their places by contract and trade."""
-        rows = [{**self.trades.rows[x], "quantity": self.trades.quantity(x)} for x in lines]
-        taken = {r["trade"] for r in rows} & {*self.opening.book.columns["trade"].members.to_pylist()}
-        if taken:
-            raise Conflict(
-                f"The book of {self.opening.positions_date} has trades of its own that begin with {LIVE!r}, such as {min(taken)}. "
-                "They are of a live day: open the day on a book that was brought in."
-            )
-        old = self.book
+    def _members(self, view: View, line: Line) -> tuple[str | None, ...] | None:
+        """The members of the position of a line in the dimensions that a view groups by; None where its filters leave it out."""
+        added = pa.Table.from_pylist([{**self.trades.rows[line], "quantity": 1.0}], schema=ADDED)
+        book = self._with_levels(derive(view.book, np.zeros(0, np.int64), np.zeros(0), added, ())[0])
+        with contextlib.suppress(BadInput):  # it passes no filter
+            select(book, view.query.where)
+            return tuple(c.members[int(c.codes[0])].as_py() for c in map(book.column, view.query.by))
+        return None
+
+    def _with_levels(self, book: Book) -> Book:
+        version = self.opening.at.versions["hierarchies"]
+        if version == NEVER_WRITTEN:
+            return book
+        return with_levels(book, self.opening.at.lake.read("hierarchies", version=version))
+
+    def whole_book(self) -> tuple[Book, dict[str, int]]:
+        """The positions now; and which of them orders make, by trade."""
+        book = self.opening.book
+        rows = [
+            {**self.trades.rows[x], "quantity": self.trades.quantity(x)} for x in sorted(self.trades.units) if self.trades.units[x]
+        ]
+        if not rows:
+            return book, {}
         added = pa.Table.from_pylist(rows, schema=ADDED)
-        book, order = derive(old, np.arange(old.n_positions), old.quantity, added, old.files)
+        taken = pc.is_in(added["trade"], value_set=book.columns["trade"].members)
+        if pc.any(taken).as_py():
+            raise Conflict(
+                f"The book of {self.opening.positions_date} has trades of its own that begin with {LIVE!r}, such as "
+                f"{added['trade'].filter(taken)[0]}. They are of a live day: open the day on a book that was brought in."
+            )
+        made, order = derive(book, np.arange(book.n_positions), book.quantity, added, book.files)
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        version = self.opening.at.versions["hierarchies"]
-        if version != NEVER_WRITTEN:
-            book = with_levels(book, self.opening.at.lake.read("hierarchies", version=version))
-        held = np.ones(book.n_positions, np.bool_)
-        held[place[: old.n_positions]] = self._held
-        self.book, self._held = book, held
-        self._position = {x: int(place[p]) for x, p in self._position.items()}
-        self._position |= {x: int(place[old.n_positions + i]) for i, x in enumerate(lines)}
+        return self._with_levels(made), {r["trade"]: int(place[book.n_positions + i]) for i, r in enumerate(rows)}
 
     def _restructured(self) -> None:
         self._views.clear()
@@ -195,13 +207,6 @@ class LiveBook:
         """The scenario set of the newest levels, without an id."""
         return self.market.scenarios()
 
-    def details(self) -> ScenarioDetails:
-        """What the scenario set of the newest levels is, without its levels."""
-        now = self.scenarios
-        return dataclasses.replace(
-            self.opening.details, method=now.method, market_date=self.day, held=now.held, excluded=now.excluded
-        )
-
     def quantities(self) -> dict[str, float]:
         """Units of each trade that the orders of the day make."""
         return {self.trades.rows[x]["trade"]: self.trades.quantity(x) for x, units in self.trades.units.items() if units}
@@ -213,36 +218,41 @@ class LiveBook:
 
     def position_rows(self) -> pa.Table:
         """The positions now, as rows of the table `positions` of the day."""
-        there = np.flatnonzero(self._held)
-        contract = np.searchsorted(self.book.starts, there, side="right") - 1
-        columns: dict[str, Any] = {"contract_id": self.book.contract_ids.take(pa.array(contract))}
-        attributes = {}
-        for name in ("trade", *ADDED.names, *(f"attribute.{a}" for a in self.book.attributes)):
-            column = self.book.columns.get(name)
-            if column is not None:
-                values = column.members.take(pa.array(column.codes[there]))
-                if name.startswith("attribute."):
-                    attributes[name.removeprefix("attribute.")] = values.to_pylist()
-                else:
-                    columns[name] = values
-        columns["quantity"] = pa.array(self.book.quantity[there])
-        columns["positions_date"] = pa.array([self.day] * len(there), pa.date32())
-        columns["attributes"] = pa.array(
-            [
-                [(k, v[i]) for k, v in sorted(attributes.items()) if v[i] is not None]
-                for i in range(len(there))
-            ],
-            ADDED.field("attributes").type,
-        )
+        book, _ = self.whole_book()
+        contract = np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts))
+        columns: dict[str, Any] = {
+            "positions_date": pa.array([self.day] * book.n_positions, pa.date32()),
+            "contract_id": book.contract_ids.take(pa.array(contract)),
+            "quantity": pa.array(book.quantity),
+        }
+        further = {}
+        for name, column in book.columns.items():
+            if name in ADDED.names:
+                columns[name] = column.members.take(pa.array(column.codes))
+            elif name.startswith(ATTRIBUTE):
+                further[name.removeprefix(ATTRIBUTE)] = column.members.take(pa.array(column.codes)).to_pylist()
+        attributes = [
+            [(k, v[i]) for k, v in sorted(further.items()) if v[i] is not None] for i in range(book.n_positions)
+        ]
+        columns["attributes"] = pa.array(attributes, ADDED.field("attributes").type)
         return pa.table(columns).sort_by("trade")
+
+    @property
+    def replaced(self) -> set[str]:
+        """The factors that hold a level of before the day, or have a proxy's moves."""
+        return {*self.held_factors, *self.opening.source.proxied}
+
+    def rests(self) -> Bools:
+        """Which contracts, by row, read a factor that is `replaced`; the same array until that is another answer."""
+        if self._rests is None or len(self._rests) != len(self.vectors.contracts):
+            index = self.market.index.row
+            replaced = {index[f] for f in self.replaced if f in index}
+            self._rests = np.array([not replaced.isdisjoint(read) for read in self.vectors.reads], np.bool_)
+        return self._rests
 
     def _vectors(self) -> Vectors:
         if self._made is None:
-            held = {self.market.index.row[f] for f in self.held_factors}
-            proxied = {self.market.index.row[f] for f in self.opening.source.proxied if f in self.market.index.row}
-            replaced = held | proxied
-            rests = np.array([not replaced.isdisjoint(read) for read in self.vectors.reads], np.bool_)
-            self._made = self.vectors.as_vectors(rests)
+            self._made = self.vectors.as_vectors()
         return self._made
 
     def vectors_in(self, currency: str) -> Vectors:
@@ -258,7 +268,7 @@ class LiveBook:
             for c, of in zip(self.vectors.contracts, self.vectors.currencies, strict=True)
             if of in gone
         ]
-        return self.vectors.as_vectors(made.substituted, failing)
+        return self.vectors.as_vectors(failing)
 
     @contextlib.contextmanager
     def valued_at(self, market: ScenarioMarket) -> Iterator[None]:
@@ -276,10 +286,10 @@ class LiveBook:
 
     def view_at(self, query: Positions, market: ScenarioMarket, *, at_open: bool = False) -> View:
         """The groups of a question in another market, of the positions now or of those that the day opened with, made from scratch."""
-        book, held = (self.opening.book, np.ones(self.opening.book.n_positions, np.bool_)) if at_open else (self.book, self._held)
+        book, lines = (self.opening.book, {}) if at_open else self.whole_book()
         with self.valued_at(market):
-            made = self.vectors.as_vectors(self._vectors().substituted)
-            return View(query, book, held, self.vectors, self._reported(made, query.currency), self.market.scenarios(market))
+            vectors = self._reported(self.vectors.as_vectors(), query.currency)
+            return View(query, book, self.vectors, vectors, self.market.scenarios(market), lines)
 
     def view(self, query: Positions) -> View:
         """The groups of a question, kept until the book has other positions."""
@@ -287,6 +297,6 @@ class LiveBook:
         if key not in self._views:
             if len(self._views) >= _MOST_VIEWS:
                 del self._views[next(iter(self._views))]
-            vectors = self.vectors_in(query.currency)
-            self._views[key] = View(query, self.book, self._held, self.vectors, vectors, self.scenarios)
+            book, lines = self.whole_book()
+            self._views[key] = View(query, book, self.vectors, self.vectors_in(query.currency), self.scenarios, lines)
         return self._views[key]

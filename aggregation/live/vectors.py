@@ -11,7 +11,7 @@ import pyarrow as pa
 from aggregation.book.book import encode
 from aggregation.kernels.live_sums import largest_of
 from aggregation.opened.vectors import Vectors
-from lake.arrays import Bools, Floats, Ints
+from lake.arrays import Floats, Ints
 from lake.workers import each
 from scenarios.types import IMPORTED, FactorIndex
 from valuation.batch import ANYTHING, load_kernels, ready_contract, value_batch
@@ -108,7 +108,7 @@ class LiveVectors:
                 self.pnl[r], self.base[r], self.largest[r] = 0.0, 0.0, 0.0
         return any((before[r] is None) is (r in self.failures) for r in places)
 
-    def as_vectors(self, substituted: Bools | None, failing: Sequence[ValuationFailure] = ()) -> Vectors:
+    def as_vectors(self, failing: Sequence[ValuationFailure] = ()) -> Vectors:
         """What the reduce reads of them, these very arrays; `failing` are failures beside its own."""
         n = len(self.contracts)
         codes, currencies = encode(pa.array(self.currencies, pa.string()))
@@ -126,6 +126,5 @@ class LiveVectors:
             failures=pa.RecordBatch.from_arrays(
                 [pa.array([getattr(f, name) for f in told], pa.string()) for name in names], names
             ),
-            substituted=substituted,
             memory_bytes=math.inf,
         )

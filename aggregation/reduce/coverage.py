@@ -85,7 +85,11 @@ def lacking_notes(coverage: Coverage, selection: Selection, what: str) -> list[s
 
 def coverage_columns(selection: Selection) -> dict[str, pa.Array]:
     """Columns positions, covered, failed, missing, substituted and status of each group, the total last, (n + 1,)."""
-    counts, substituted = selection.counts, substituted_positions(selection)
+    return columns_of(selection.counts, substituted_positions(selection))
+
+
+def columns_of(counts: Ints, substituted: Ints | None) -> dict[str, pa.Array]:
+    """As `coverage_columns`, from positions covered, failed and missing, (n + 1, 3), and those that rest on substitutes, (n + 1,)."""
     n = len(counts)
     replaced = np.zeros(n, np.int64) if substituted is None else substituted
     uncovered = counts[:, FAILED] + counts[:, MISSING]
