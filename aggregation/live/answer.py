@@ -76,10 +76,10 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
     named : what else its receipt says. Raises `BadInput` for unknown names and for what a live answer has not.
     """
     asked = _asked(query)
-    weights = None if live.opening.details.weights is None else np.array(live.opening.details.weights)
+    weights = live.opening.source.weights
     view = live.view(query)
     figures = {"base_value": view.group_base, **view.measured(asked, weights)}
-    covered = columns_of(view.counts, view.substituted(live.rests(), live.replaced))
+    covered = columns_of(view.counts, view.substituted(live.rests, live.replaced))
     there = view.counts[:, COVERED] > 0
     opened = _at_open(live, query, asked, weights)
     columns: dict[str, Any] = dict(covered)
@@ -96,7 +96,7 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
     factors = live.market.index.factors
     read = {factors[r].risk_factor_id for r in live.vectors.read} | {f for legs in view.rates.legs.values() for f, _ in legs}
     feeds, stale, silent = _feeds(live, read, query.stale_after, now or live.prices_until)
-    held = tuple(i for i in live.held_factors if i in read)
+    held = tuple(i for i in live.market.held if i in read)
     coverage = total_coverage(covered)
     watermark = _watermark(live, read)
     return LiveRisk(
@@ -253,7 +253,7 @@ def _receipt(
         "market_date": str(opening.source.market_date),
         "market_data_version": opening.base.market_data_version,
         "levels_digest": digest(live.market.base.tobytes()),
-        "quantities_digest": digest(*(f"{t}={q!r}" for t, q in sorted(live.quantities().items()))),
+        "orders_digest": live.trades.digest,
         "order_rows": watermark["order_rows"],
         "table_versions": dict(opening.at.named),
         **name_code(),

@@ -31,7 +31,7 @@ from aggregation.live.vectors import LiveVectors
 from aggregation.live.view import View
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Positions
-from lake.arrays import Bools
+from lake.arrays import Bools, Ints
 from lake.errors import BadInput, Conflict
 from lake.tables import NEVER_WRITTEN
 from scenarios.types import ScenarioSet
@@ -63,7 +63,10 @@ class LiveBook:
         self.trades = LiveTrades(self.day)
         self._views: dict[tuple[Any, ...], View] = {}
         self._made: Vectors | None = None
-        self._rests: Bools | None = None
+        self.replaced: set[str] = {*opening.base.held, *opening.source.proxied}  # factors at a level of before the day, or with a proxy's moves
+        self._replaced_reads: Ints = np.zeros(0, np.int64)  # how many of them each contract reads, by row
+        self.rests: Bools  # which contracts read any; another array once that changes
+        self._rest_on_replaced()
         self.levels = 0  # that were taken in
         self.prices_until: Instant | None = None
         self.feeds: dict[str, Feed] = {}
@@ -93,7 +96,7 @@ class LiveBook:
                 feed = self.feeds.setdefault(row["source"] or "", Feed())
                 feed.last = at if feed.last is None else max(at, feed.last)
                 feed.of_factor[factor] = max(at, feed.of_factor.get(factor, at))
-        moved, fresh = [], False
+        moved, first = [], set[str]()
         for factor, levels in came.items():
             place = self.market.index.row.get(factor)
             if place is None:
@@ -110,12 +113,17 @@ class LiveBook:
                     break
                 if at >= self._refused.get(factor, (at, ""))[0]:
                     self._refused[factor] = (at, why)
-            fresh |= bool(self.market.fresh[place]) is not known
+            if self.market.fresh[place] and not known:
+                first.add(factor)
             if self.market.base[place] != was:
                 moved.append(place)
         self._revalue(moved)
-        if fresh:
-            self._rests = None
+        if first:
+            proxied = self.opening.source.proxied
+            self.replaced -= first - proxied.keys()
+            for factor in first & self.market.opened.held.keys() - proxied.keys():
+                self._replaced_reads[self.vectors.reading([self.market.index.row[factor]])] -= 1
+            self._rest_on_replaced()
         return len(moved)
 
     @property
@@ -151,8 +159,9 @@ class LiveBook:
         lines, self.trades.changed = self.trades.changed, set()
         ids = sorted({line[0] for line in lines} - self.vectors.row.keys())
         if ids:
-            self.vectors.add(contracts_by_id(self.opening.at.lake, pa.array(ids, pa.string())), self.market.pricing())
+            self.vectors.add(self._contracts(ids), self.market.pricing())
             self._made = None
+            self._rest_on_replaced()
         for key, view in list(self._views.items()):
             for line in sorted(lines):
                 trade, row, now = self.trades.rows[line]["trade"], self.vectors.row[line[0]], self.trades.quantity(line)
@@ -160,6 +169,12 @@ class LiveBook:
                     del self._views[key]
                     break
         return self.trades.seen - before
+
+    def _contracts(self, ids: Sequence[str]) -> pa.Table:
+        """The rows of contracts that orders brought."""
+        lake = self.opening.at.lake
+        rows = lake.read("contracts", among={"contract_id": ids})
+        return rows if len(rows) == len(ids) else contracts_by_id(lake, pa.array(ids, pa.string()))
 
     def _members(self, view: View, line: Line) -> tuple[str | None, ...] | None:
         """The members of the position of a line in the dimensions that a view groups by; None where its filters leave it out."""
@@ -207,15 +222,6 @@ class LiveBook:
         """The scenario set of the newest levels, without an id."""
         return self.market.scenarios()
 
-    def quantities(self) -> dict[str, float]:
-        """Units of each trade that the orders of the day make."""
-        return {self.trades.rows[x]["trade"]: self.trades.quantity(x) for x, units in self.trades.units.items() if units}
-
-    @property
-    def held_factors(self) -> list[str]:
-        """The factors that hold a level of before the day, for want of one of the day."""
-        return [*self.market.scenarios().held]
-
     def position_rows(self) -> pa.Table:
         """The positions now, as rows of the table `positions` of the day."""
         book, _ = self.whole_book()
@@ -237,18 +243,14 @@ class LiveBook:
         columns["attributes"] = pa.array(attributes, ADDED.field("attributes").type)
         return pa.table(columns).sort_by("trade")
 
-    @property
-    def replaced(self) -> set[str]:
-        """The factors that hold a level of before the day, or have a proxy's moves."""
-        return {*self.held_factors, *self.opening.source.proxied}
-
-    def rests(self) -> Bools:
-        """Which contracts, by row, read a factor that is `replaced`; the same array until that is another answer."""
-        if self._rests is None or len(self._rests) != len(self.vectors.contracts):
-            index = self.market.index.row
-            replaced = {index[f] for f in self.replaced if f in index}
-            self._rests = np.array([not replaced.isdisjoint(read) for read in self.vectors.reads], np.bool_)
-        return self._rests
+    def _rest_on_replaced(self) -> None:
+        """Makes `rests` anew: contracts are new, or factors have their first level of the day."""
+        index, known = self.market.index.row, len(self._replaced_reads)
+        if known < len(self.vectors.contracts):
+            rows = {index[f] for f in self.replaced if f in index}
+            more = [len(rows.intersection(read)) for read in self.vectors.reads[known:]]
+            self._replaced_reads = np.append(self._replaced_reads, np.array(more, np.int64))
+        self.rests = self._replaced_reads > 0
 
     def _vectors(self) -> Vectors:
         if self._made is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -78,8 +78,12 @@ class LiveMarket:
     def scenarios(self, market: ScenarioMarket | None = None) -> ScenarioSet:
         """The set of the newest levels, or of those of a market, as the method `rebased` makes it; without an id."""
         states = self.states if market is None else market.states
-        held = {i: why for i, why in self.opened.held.items() if not self.fresh[self.index.row[i]]}
-        return dataclasses.replace(self.opened, base=states[:, 0], levels=states[:, 1:], held=held)
+        return dataclasses.replace(self.opened, base=states[:, 0], levels=states[:, 1:], held=self.held)
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """The factors that hold a level of before the day, for want of one of it, with its date."""
+        return {i: why for i, why in self.opened.held.items() if not self.fresh[self.index.row[i]]}
 
 
 def opening_base(snapshot: Snapshot, day: dt.date, source: ScenarioSet) -> NewBase:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.book.book import Book, nearest_dates
+from aggregation.book.book import Book, nearest_dates, positions_files
 from aggregation.book.hierarchies import with_levels
 from aggregation.live.market import opening_base
 from aggregation.opened.inputs import MARKET
@@ -20,7 +20,7 @@ from lake.errors import NotFound
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from scenarios.derived.rebased import NewBase
 from scenarios.store import find_scenario_set, load_stored
-from scenarios.types import ScenarioDetails, ScenarioSet
+from scenarios.types import ScenarioSet, ScenarioSummary
 from valuation.books.contracts import contracts_held, positions_dates
 from valuation.sets.standards import Standard
 
@@ -55,7 +55,6 @@ class Opening:
     book: Book
     contracts: pa.Table
     source: ScenarioSet
-    details: ScenarioDetails
     standard: Standard
     base: NewBase
     name: str
@@ -81,56 +80,66 @@ def open_rows(lake: Lake, day: dt.date) -> list[dict[str, object]]:
     return lake.read(TABLE, among={"day": [day]}).sort_by("snapshot").to_pylist()
 
 
-def open_day(cache: VectorCache, asked: LiveDay) -> Opening:
-    """Opens a day on what is stored; raises `NotFound` where no book or no valued scenario set is on or before it."""
+@dataclass(frozen=True)
+class Found:
+    """What a day opens with, by name. key : the same while that stays as it is."""
+
+    day: dt.date
+    at: Snapshot
+    positions_date: dt.date
+    row: ScenarioSummary
+    name: str
+    standard: Standard
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        files = tuple(f.stem for f in positions_files(self.at, self.positions_date))
+        versions = tuple(self.at.versions[n] for n in ("hierarchies", *MARKET))
+        return self.day, self.positions_date, files, versions, self.row.scenario_set_id, self.name
+
+
+def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
+    """What a day opens with; raises `NotFound` where no book or no valued scenario set is on or before it."""
     rows = [r for r in open_rows(cache.lake, asked.day) if r["snapshot"] == OPEN]
     if rows:  # a snapshot has put positions and levels of the day into the lake: it opened with those before
         cache = cache.of(opened_at(cache.lake, asked.day))
         told = {"positions_date": rows[0]["positions_date"], "scenario_set": rows[0]["scenario_set_id"]}
         asked = asked.model_copy(update=told)
-    lake = cache.lake
-    at = lake.snapshot("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", "contracts", *MARKET)
+    at = cache.lake.snapshot(
+        "valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", "contracts", *MARKET
+    )
     known = cache.known(at)
     there = positions_dates(at)
     date = asked.positions_date or max((d for d in there if d <= asked.day), default=None)
     if date is None or date not in there:
         near = nearest_dates(date or asked.day, set(there), "with positions")
         raise NotFound(f"No positions on {'or before ' * (date is None)}{date or asked.day}. {near}")
-    standard = known.standards[None] if None in known.standards else Standard()
-    if asked.scenario_set is None:
-        days = [s for s in answered_days(known, standard.scenario_set) if s.valuation_date <= asked.day and s.sample]
-        if not days:
-            raise NotFound(
-                f"No day up to {asked.day} is valued, so that there are no moves to put onto its levels. Value one with "
-                "`varlake value`, or name a stored scenario set."
-            )
-        seal = days[0]
-        row = find_scenario_set(at, seal.scenario_set_id)
-        name = seal.scenario_set_name
-    else:
+    standard = known.standards.get(None, Standard())
+    if asked.scenario_set is not None:
         row = find_scenario_set(at, asked.scenario_set)
-        name = row.name
-    source = load_stored(at, row)
-    book = cache.book(at, date, asked.day)
-    book = dataclasses.replace(book, positions_date=asked.day)
+        return Found(asked.day, at, date, row, live_name(row.name), standard)
+    days = [s for s in answered_days(known, standard.scenario_set) if s.valuation_date <= asked.day and s.sample]
+    if not days:
+        raise NotFound(
+            f"No day up to {asked.day} is valued, so that there are no moves to put onto its levels. Value one with "
+            "`varlake value`, or name a stored scenario set."
+        )
+    row = find_scenario_set(at, days[0].scenario_set_id)
+    return Found(asked.day, at, date, row, live_name(days[0].scenario_set_name), standard)
+
+
+def open_day(cache: VectorCache, asked: LiveDay) -> Opening:
+    """Opens a day on what is stored; raises as `find_opening`, and `BadInput` for a day without business."""
+    return open_found(cache, find_opening(cache, asked))
+
+
+def open_found(cache: VectorCache, found: Found) -> Opening:
+    """Reads what was found."""
+    at, lake = found.at, found.at.lake
+    source = load_stored(at, found.row)
+    base = opening_base(at, found.day, source)
+    book = dataclasses.replace(cache.of(lake).book(at, found.positions_date, found.day), positions_date=found.day)
     if at.versions["hierarchies"] != NEVER_WRITTEN:
         book = with_levels(book, lake.read("hierarchies", version=at.versions["hierarchies"]))
-    contracts = contracts_held(at, [date], asked.day)
-    return Opening(
-        asked.day,
-        at,
-        date,
-        book,
-        contracts,
-        source,
-        ScenarioDetails.from_row(_row_of(lake, row.scenario_set_id)),
-        standard,
-        opening_base(at, asked.day, source),
-        live_name(name),
-    )
-
-
-def _row_of(lake: Lake, scenario_set_id: str) -> dict[str, object]:
-    rows = lake.read("scenario_sets", among={"scenario_set_id": [scenario_set_id]})
-    found: dict[str, object] = max(rows.to_pylist(maps_as_pydicts="strict"), key=lambda r: r["version"])
-    return found
+    contracts = contracts_held(at, [found.positions_date], found.day)
+    return Opening(found.day, at, found.positions_date, book, contracts, source, found.standard, base, found.name)

@@ -36,6 +36,7 @@ class LiveTrades:
         self.repeated = 0
         self.last: tuple[dt.datetime, str, int] | None = None  # of the rows that count: executed at, order, number
         self.changed: set[Line] = set()  # since they were last asked for
+        self._digest = (-1, "")
         self._known: set[tuple[str, int]] = set()
 
     def apply(self, row: Row) -> None:
@@ -87,6 +88,14 @@ class LiveTrades:
     def quantity(self, line: Line) -> float:
         """Net units of a line, rounded once."""
         return float(self.units[line])
+
+    @property
+    def digest(self) -> str:
+        """Names the units of all lines: the same for the same orders, in whatever order they came."""
+        if self._digest[0] != self.seen:
+            told = sorted((self.rows[x]["trade"], str(units)) for x, units in self.units.items() if units)
+            self._digest = (self.seen, digest(canonical_json(told)))
+        return self._digest[1]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from aggregation.opened.vectors import Vectors
 from lake.arrays import Floats, Ints
 from lake.workers import each
 from scenarios.types import IMPORTED, FactorIndex
-from valuation.batch import ANYTHING, load_kernels, ready_contract, value_batch
+from valuation.batch import ANYTHING, load_kernels, ready_contract, types_loaded, value_batch
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import NOT_OURS, Contract, ValuationFailure
 
@@ -64,8 +64,9 @@ class LiveVectors:
             for factor in reads:
                 self._of_factor.setdefault(factor, []).append(row)
         rows = np.arange(first, first + len(fresh))
-        if len(fresh):
-            load_kernels([c for c in fresh if c.instrument_type != IMPORTED], market.base_only())
+        unmet = [c for c in fresh if c.instrument_type not in (IMPORTED, *types_loaded())]
+        if unmet:
+            load_kernels(unmet, market.base_only())
         each(lambda part: self.value(part, market), [rows[i : i + _PIECE] for i in range(0, len(rows), _PIECE)])
 
     def _make_room(self, n: int) -> None:

@@ -296,8 +296,10 @@ class View:
         """
         if self._rests[0] is not rests:
             legs = self.rates.legs
-            by_currency = [any(f in replaced for f, _ in legs.get(c, ())) for c in self._currencies]
-            of_row = np.array([rests[r] or by_currency[self._currencies.index(c)] for r, c in enumerate(self.live.currencies)], np.bool_)
+            of_currency = {c for c in self._currencies if any(f in replaced for f, _ in legs.get(c, ()))}
+            of_row = rests
+            if of_currency:
+                of_row = rests | np.isin(np.array(self.live.currencies), list(of_currency))
             row = self.alignment.row
             flagged = np.repeat(np.where(row >= 0, of_row[row], False), np.diff(self.book.starts))
             counts = np.bincount(self.groups.group[flagged & (self.groups.group >= 0)], minlength=self.n)

@@ -1,0 +1,167 @@
+"""Snapshots of a live day: a batch valuation of the same inputs, made by itself, has the same bits; and the day opens as it did."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from live_days import DAY, contracts, level, order
+from small_lake import MONDAY, build_lake, no_spark, request
+
+from aggregation import questions
+from aggregation.live.answer import LiveQuery, LiveRisk, answer_live
+from aggregation.live.follow import FollowedDay, follow
+from aggregation.live.live_book import LiveBook
+from aggregation.live.opening import LiveDay, open_day
+from aggregation.live.snapshot import list_snapshots, take_snapshot
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.replay import replay
+from aggregation.risk.query import run_query
+from aggregation.session import reading
+from aggregation.types import RiskQuery, RiskResult
+from lake.committer import Committer
+from lake.errors import Conflict
+from lake.schemas import MARKET_DATA, ORDERS, POSITIONS
+from lake.tables import Lake
+from scenarios.requests import ScenarioRequest
+from valuation.sets.requests import ValuationRequest, run_valuation
+
+BY_DESK = LiveQuery(day=DAY, by=("desk",), measures=("var", "es"), levels=("0.9", "0.99"))
+LEVELS = [level("EQ:AAA", 90.25, 1), level("FX:EURUSD", 1.2, 2), level("YC:USD:5Y", 0.0123, 3)]
+
+
+@pytest.fixture(scope="module")
+def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = build_lake(tmp_path_factory.mktemp("snapshots") / "lake", copies=2)
+    with Committer(lake, "test") as committer:
+        run_valuation(committer, request(MONDAY), spark=no_spark)
+        share = contracts(lake)["cash_equity USD"]
+        rows = [order("A", 1, share, "0.1"), order("B", 1, share, "40", desk="New", side="sell"), order("C", 1, share, "7")]
+        rows.append(order("C", 2, share, None, event="cancel"))
+        committer.put("orders", pa.Table.from_pylist([{**r, "file": "f"} for r in rows], schema=ORDERS.schema))
+    return lake.path
+
+
+@pytest.fixture
+def lake(valued: Path, tmp_path: Path) -> Lake:
+    shutil.copytree(valued, tmp_path / "lake")
+    return Lake(tmp_path / "lake")
+
+
+def followed(lake: Lake, levels: list[dict[str, object]] = LEVELS) -> FollowedDay:
+    """The day from the orders in the lake, and levels beside it."""
+    day = FollowedDay(LiveBook(open_day(VectorCache(lake), LiveDay(day=DAY))))
+    day.catch_up(lake)
+    day.live.apply_levels(levels)
+    return day
+
+
+def same(live: LiveRisk, stored: RiskResult) -> None:
+    for name in stored.rows.column_names:
+        assert live.rows[name].to_pylist() == stored.rows[name].to_pylist(), name
+    for name in live.total.keys() & stored.total.keys():
+        assert live.total[name] == stored.total[name], name
+
+
+def asked(scenario_set: str) -> RiskQuery:
+    return RiskQuery(as_of=DAY, by=("desk",), measures=("var", "es"), levels=("0.9", "0.99"), scenario_set=scenario_set)
+
+
+def test_a_snapshot_is_a_batch_valuation_of_the_same_inputs(lake: Lake, valued: Path, tmp_path: Path) -> None:
+    live = followed(lake).live
+    answer = answer_live(live, BY_DESK)
+    with Committer(lake, "test") as committer:
+        taken = take_snapshot(committer, live, actor="ann")
+    same(answer, run_query(lake, asked(taken.scenario_set)))
+
+    # the other way: levels and positions brought into another lake by hand, and valued by the recipe
+    shutil.copytree(valued, tmp_path / "batch")
+    batch = Lake(tmp_path / "batch")
+    with Committer(batch, "test") as committer:
+        stored = batch.read("market_data")
+        more = [{"as_of_date": DAY, "risk_factor_id": x["risk_factor_id"], "value_received": x["level"], "value_used": x["level"],
+                 "status": "observed", "rule": "", "source": "test"} for x in LEVELS]
+        committer.put("market_data", pa.concat_tables([stored, pa.Table.from_pylist(more, schema=MARKET_DATA.schema).cast(stored.schema)]), replace=True)
+        book = batch.read("positions", among={"positions_date": [MONDAY]}).to_pylist(maps_as_pydicts="strict")
+        share = contracts(batch)["cash_equity USD"]
+        for trade, desk, quantity in (("net-1", "Equities", 0.1), ("net-2", "New", -40.0)):
+            row = order(trade, 1, share, "1", desk=desk)
+            book.append({**{n: row.get(n) for n in POSITIONS.schema.names}, "trade": trade, "quantity": quantity})
+        rows = pa.Table.from_pylist([{**r, "positions_date": DAY} for r in book], schema=POSITIONS.schema)
+        committer.put("positions", rows)
+        source = live.opening.source.scenario_set_id
+        recipe = ScenarioRequest(method="rebased", parameters={"scenario_set": source}, name="by-hand")
+        run_valuation(committer, ValuationRequest(as_of=DAY, scenarios=recipe), spark=no_spark)
+    same(answer, run_query(batch, asked("by-hand")))
+
+
+def test_a_day_with_snapshots_opens_as_it_did_and_each_of_them_replays(lake: Lake) -> None:
+    day = followed(lake)
+    share = contracts(lake)["cash_equity USD"]
+    with Committer(lake, "test") as committer:
+        take_snapshot(committer, day.live, actor="ann")
+        rows = [{**order("D", 1, share, "12"), "file": "g"}]
+        committer.put("orders", pa.Table.from_pylist(rows, schema=ORDERS.schema))
+        assert day.catch_up(lake) == {"orders": 1, "intraday_levels": 0}
+        later = level("EQ:AAA", 95.5, 60)
+        day.live.apply_levels([later])
+        take_snapshot(committer, day.live, actor="ann")
+    one, two = list_snapshots(lake, DAY)
+    assert (one.number, two.number, one.orders, two.orders, one.author) == (1, 2, 4, 5, "ann")
+    # after a restart, with positions and market data of the day in the lake
+    again = followed(lake, [*LEVELS, later])
+    assert again.live.opening.positions_date == MONDAY
+    assert answer_live(again.live, BY_DESK).to_dict()["rows"] == answer_live(day.live, BY_DESK).to_dict()["rows"]
+
+    session = reading(lake)
+    figures = []
+    for taken in (one, two):
+        query = questions.read("var", {**asked(taken.scenario_set).model_dump(exclude_none=True), "as_known": taken.known})
+        answer = questions.ask(session, "var", query)
+        figures.append(answer.total["var_0.99"])
+        assert answer.total["positions"] == 8 + 2
+        assert replay(lake, answer.receipt).verdict == "same bits"
+    assert figures[0] != figures[1]
+    points = {"as_of": DAY, "scenario_set": one.scenario_set}
+    ends = {"from": {**points, "as_known": one.known}, "to": {**points, "as_known": two.known}}
+    change = questions.ask(session, "compare", questions.read("compare", ends))
+    assert [change.total["var_0.99_from"], change.total["var_0.99_to"]] == figures
+    assert [r["trade"][:5] for r in change.restated.positions.to_pylist()] == ["live:"]
+
+
+def test_a_snapshot_cut_short_leaves_the_day_as_it_opened(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = followed(lake)
+    before = answer_live(day.live, BY_DESK).to_dict()
+    with Committer(lake, "test") as committer, monkeypatch.context() as patch:
+        patch.setattr("aggregation.live.snapshot._value", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            take_snapshot(committer, day.live)
+    assert list_snapshots(lake, DAY) == []
+    assert DAY in lake.read("positions")["positions_date"].to_pylist()
+    again = answer_live(followed(lake).live, BY_DESK).to_dict()
+    assert again["rows"] == before["rows"]
+    assert again["causes"] == before["causes"]
+
+
+def test_market_data_changed_beside_the_day_is_told(lake: Lake) -> None:
+    day = followed(lake)
+    with Committer(lake, "test") as committer:
+        stored = lake.read("market_data")
+        row = {"as_of_date": DAY, "risk_factor_id": "EQ:BBB", "value_received": 1.0, "value_used": 1.0, "status": "observed", "rule": "", "source": "test"}
+        more = pa.Table.from_pylist([row], schema=MARKET_DATA.schema).cast(stored.schema)
+        committer.put("market_data", pa.concat_tables([stored, more]), replace=True)
+        with pytest.raises(Conflict, match=r"was changed beside the live day"):
+            take_snapshot(committer, day.live)
+
+
+def test_a_followed_day_is_kept_and_goes_back_for_a_replay(lake: Lake) -> None:
+    cache = VectorCache(lake)
+    day = follow(cache, LiveDay(day=DAY))
+    day.catch_up(lake)
+    assert follow(cache, LiveDay(day=DAY)) is day
+    before = cache.of(lake.at({"orders": -1}))
+    earlier = follow(before, LiveDay(day=DAY))
+    assert earlier is not day
+    assert earlier.catch_up(before.lake) == {"orders": 0, "intraday_levels": 0}
