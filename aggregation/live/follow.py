@@ -30,6 +30,7 @@ class FollowedDay:
 
     def catch_up(self, lake: Lake) -> dict[str, int]:
         """Takes in what was committed since; how many rows of orders and of levels."""
+        self.live.lake = lake
         orders = self._new_rows(lake, ORDERS)
         levels = self._new_rows(lake, LEVELS)
         if orders:

@@ -58,6 +58,7 @@ class LiveBook:
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
         self.day = opening.day
+        self.lake = opening.at.lake  # where contracts of orders are looked for
         self.market = LiveMarket(opening.source, opening.base, opening.name)
         self.vectors = LiveVectors(self.market.index, self.market.pricing(), opening.contracts)
         self.trades = LiveTrades(self.day)
@@ -172,7 +173,7 @@ class LiveBook:
 
     def _contracts(self, ids: Sequence[str]) -> pa.Table:
         """The rows of contracts that orders brought."""
-        lake = self.opening.at.lake
+        lake = self.lake
         rows = lake.read("contracts", among={"contract_id": ids})
         return rows if len(rows) == len(ids) else contracts_by_id(lake, pa.array(ids, pa.string()))
 
