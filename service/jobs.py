@@ -46,6 +46,7 @@ RELEASE = "release"  # aggregation.release.ReleaseRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 NETTING = "netting"  # valuation.books.orders.NettingRequest
 COVARIANCE = "covariance"  # scenarios.market.intraday_covariance.IntradayCovarianceRequest
+LIVE_SNAPSHOT = "live_snapshot"  # aggregation.live.opening.LiveDay
 INGEST = "ingest"  # service.work.IngestRequest
 ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine

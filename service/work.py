@@ -24,6 +24,7 @@ from service.jobs import (
     BRANCH_DELETION,
     COVARIANCE,
     INGEST,
+    LIVE_SNAPSHOT,
     MARKET_ACT,
     MARKET_CHECK,
     NETTING,
@@ -218,6 +219,11 @@ def _make_covariance(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.intraday_covariance import IntradayCovarianceRequest, store_intraday_covariance
 
     return store_intraday_covariance(session.writer(), validated(IntradayCovarianceRequest, request, "job")).to_dict()
+def _take_snapshot(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.live.opening import LiveDay
+    from aggregation.live.snapshot import snapshot_day
+
+    return snapshot_day(session, validated(LiveDay, request, "job")).to_dict()
 
 
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
@@ -248,6 +254,7 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     STANDARD: _set_standard,
     NETTING: _net_orders,
     COVARIANCE: _make_covariance,
+    LIVE_SNAPSHOT: _take_snapshot,
     MARKET_ACT: _act_on_market,
     MARKET_CHECK: _check_market,
     RELEASE: _release,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from aggregation.live.follow import follow
 from aggregation.live.live_book import LiveBook
-from aggregation.live.opening import OPEN, TABLE, open_rows
+from aggregation.live.market import opening_base
+from aggregation.live.opening import OPEN, TABLE, LiveDay, open_rows
+from aggregation.session import Session
 from lake.audit import LOCAL_ACTOR
 from lake.committer import Committer
 from lake.errors import Conflict, NotAllowed
@@ -32,7 +35,8 @@ from valuation.sets.run import run_plan
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ACT = "live-snapshot"
+
+_SHOWN = ("snapshot", "taken_at", "scenario_set", "valuation_set_id", "orders", "orders_until", "prices_until", "author")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,19 @@ class LiveSnapshot:
         return {**dataclasses.asdict(self), "as_known": self.known, "command": self.command}
 
 
+def snapshot_table(snapshots: Sequence[LiveSnapshot]) -> pa.Table:
+    """A row a snapshot, and `as_known`, the instant as of which it is asked for."""
+    schema = pa.schema([*(f for f in LIVE_SNAPSHOTS.schema.remove_metadata() if f.name in _SHOWN), ("as_known", pa.string())])
+    names = {"snapshot": "number"}
+    rows = [{n: s.to_dict()[names.get(n, n)] for n in schema.names} for s in snapshots]
+    return pa.Table.from_pylist(rows, schema=schema).rename_columns([names.get(n, n) for n in schema.names])
+
+
+def compared(snapshots: Sequence[LiveSnapshot]) -> str | None:
+    """The command that compares the last two; None where there are no two."""
+    return snapshots[-2].compared_with(snapshots[-1]) if len(snapshots) > 1 else None
+
+
 def list_snapshots(lake: Lake, day: dt.date) -> list[LiveSnapshot]:
     """The snapshots of a day, oldest first."""
     return [_of(row) for row in open_rows(lake, day) if row["snapshot"] != OPEN]
@@ -90,26 +107,53 @@ def take_snapshot(
     spark: Callable[[], SparkSession] | None = None,
     progress: Progress = silent,
 ) -> LiveSnapshot:
-    """Stores the day as it is now, in one act; the vectors are made as any valuation makes them, and those that are there already are not.
+    """Stores the day as it is now; the vectors are made as any valuation makes them, and those that are there already are not.
 
     Raises `NotAllowed` for whoever sees a part of the book, `Conflict` where the lake was changed beside the live day, so that it would give
     another answer.
     """
-    if committer.lake.reader:
-        raise NotAllowed("Snapshots are taken by those who see the whole book; you see a part of it.")
-    day, asked = live.day, {"day": str(live.day), "orders": live.trades.seen, "levels": live.levels}
-    with committer.acting(ACT, asked, actor) as act:
-        rows = open_rows(committer.lake, day)
-        number = max((r["snapshot"] for r in rows), default=OPEN) + 1
-        if not rows:
-            _put(committer, _row(live, OPEN, actor, None))
-        _put_levels(committer, live)
-        _put_positions(committer, live)
-        valued = _value(committer, live, spark, progress)
-        row = _row(live, number, actor, valued)
-        _put(committer, row)
-        act.led_to |= {"snapshot": number, "valuation_set_id": valued}
+    check_snapshot(committer.lake)
+    _check_beside(committer.lake, live)
+    rows = open_rows(committer.lake, live.day)
+    number = max((r["snapshot"] for r in rows), default=OPEN) + 1
+    if not rows:
+        _put(committer, _row(live, OPEN, actor, None))
+    _put_levels(committer, live)
+    _put_positions(committer, live)
+    row = _row(live, number, actor, _value(committer, live, spark, progress))
+    _put(committer, row)
     return _of(row)
+
+
+def check_snapshot(lake: Lake) -> None:
+    """Raises `NotAllowed` for whoever sees a part of the book: a snapshot is of the trades of all."""
+    if lake.reader:
+        raise NotAllowed("Snapshots are taken by those who see the whole book; you see a part of it.")
+
+
+def _check_beside(lake: Lake, live: LiveBook) -> None:
+    """Raises `Conflict` where the lake holds other levels than the live book for factors without one of the day."""
+    stored = opening_base(lake.snapshot(), live.day, live.opening.source)
+    market, row = live.market, stored.index.row
+    for place, factor in enumerate(market.index.factors):
+        level = stored.base[row[factor.risk_factor_id]] if factor.risk_factor_id in row else None
+        if level != market.base[place] and not market.fresh[place]:
+            raise Conflict(
+                f"The market data of {live.day} was changed beside the live day, which opened on version "
+                f"{live.opening.at.versions['market_data']}: {factor.risk_factor_id} is {level} there and {market.base[place]} here. Nothing is "
+                "stored. Bring the level in as a tick, or open the day again."
+            )
+
+
+def snapshot_day(session: Session, asked: LiveDay) -> LiveSnapshot:
+    """Takes a snapshot of a day as the lake has it now, in a session that writes."""
+    check_snapshot(session.lake)
+    day = follow(session.cache, asked)
+    with day.lock:
+        day.catch_up(session.cache.lake)
+        return take_snapshot(
+            session.writer(), day.live, actor=session.actor, spark=session.spark, progress=session.progress
+        )
 
 
 def _put(committer: Committer, row: dict[str, Any]) -> None:
@@ -178,10 +222,7 @@ def _value(
     if isinstance(plan.scenario_set.levels, np.ndarray) and (
         store.scenario_set_digest(wanted) != plan.scenario_set.scenario_set_id
     ):
-        raise Conflict(
-            f"The market data of {live.day} was changed beside the live day, which opened on version "
-            f"{opening.at.versions['market_data']}: the snapshot would not be what the live book shows. Open the day again."
-        )
+        raise AssertionError(f"The scenarios of {live.day} are not those of the live book")
     store.save_scenario_set(committer, plan.scenario_set)
     run = run_plan(committer, plan, spark=spark, runner="auto" if spark else "in-process", progress=progress)
     return run.valuation_set.valuation_set_id

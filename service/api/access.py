@@ -76,7 +76,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         *("health", "table_as_file", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
-        *("hierarchies", "corporate_actions"),
+        *("hierarchies", "corporate_actions", "live_snapshots"),
         *("scenario_sets", "scenario_set", "preview", "check_scenario", "diff", "export", "standards", "issues"),
         *("valuation_sets", "valuation_set", "valuation_failures", "plan", "jobs", "job", "branches", "branch"),
     ),
@@ -90,6 +90,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         "act_on_market",
         "check_stored_market",
         "release",
+        "take_live_snapshot",
     ),
     "ingest": ("net_positions", "make_covariance"),
     "admin": (

@@ -36,6 +36,7 @@ OTHERS = {
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
     "positions": ("positions:group", "The versions of a trade, and the positions of an instant, netted from orders."),
     "feed": ("feed:app", "Orders that arrive while the day runs, and how far each feed has come."),
+    "live": ("live:group", "VaR of the day as orders and prices come in, and snapshots of it."),
     "market": ("market:app", "Market data: the values that gates hold, and the versions of a value."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (

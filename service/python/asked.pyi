@@ -20,6 +20,16 @@ class Questions:
         value: bool = ...,
     ) -> Answer:
         """Value-at-Risk and other measures, by any combination of dimensions."""
+    def intraday(
+        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ...,
+        tail: Literal['loss', 'gain'] = ..., thresholds: float | Sequence[float] = ..., pnl_decay: str = ...,
+        tail_share: str = ..., scale_to_days: int | None = ..., interval: str | None = ..., stale_after: int = ...,
+        causes: bool = ...,
+    ) -> Answer:
+        """VaR of a day that is not over: its trades and newest levels so far, what they rest on, and the change since the open."""
     def pivot(
         self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
@@ -682,6 +692,10 @@ class Works:
         factors: str | Sequence[str] = ...,
     ) -> Figures:
         """Make a covariance of intraday levels and store it under a name."""
+    def take_live_snapshot(
+        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+    ) -> Figures:
+        """Take a snapshot of a live day: its levels, positions and vectors as rows of the lake."""
     def act_on_market(
         self, *, act: Literal['release', 'override', 'proxy'], factor: str, date: str | date, reason: str, author: str,
         value: float | None = ..., by: str | None = ..., beta: float = ...,

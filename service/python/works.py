@@ -16,6 +16,7 @@ from service.jobs import (
     STANDARD,
     VALUATION,
 )
+from service.jobs import BRANCH, LIVE_SNAPSHOT, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ WORKS: Mapping[str, Work] = {
         "scenarios.market.intraday_covariance:IntradayCovarianceRequest",
         "/covariances/intraday",
         "Make a covariance of intraday levels and store it under a name.",
+    "take_live_snapshot": Work(
+        LIVE_SNAPSHOT,
+        "aggregation.live.opening:LiveDay",
+        "/live/snapshots",
+        "Take a snapshot of a live day: its levels, positions and vectors as rows of the lake.",
     ),
     "act_on_market": Work(
         MARKET_ACT,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # question to the function of this folder that shows its answer, given the answer and the query
 SHOWN: Mapping[str, str] = {
     "var": "dimensions:show_var",
+    "intraday": "live:show_live",
     "pivot": "dimensions:show_pivot",
     "series": "backtest:show_series",
     "pnl": "scenario_pnl:show_pnl",

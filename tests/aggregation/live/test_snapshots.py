@@ -154,6 +154,7 @@ def test_market_data_changed_beside_the_day_is_told(lake: Lake) -> None:
         committer.put("market_data", pa.concat_tables([stored, more]), replace=True)
         with pytest.raises(Conflict, match=r"was changed beside the live day"):
             take_snapshot(committer, day.live)
+        assert DAY not in lake.read("positions")["positions_date"].to_pylist()
 
 
 def test_a_followed_day_is_kept_and_goes_back_for_a_replay(lake: Lake) -> None:
