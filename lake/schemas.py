@@ -824,6 +824,44 @@ LIVE_SNAPSHOTS = Table(
     derived=True,
 )
 
+ALARM_BANDS = Table(
+    "alarm_bands",
+    "the band that levels of a live day are held to, from an instant on; of an instant the newest counts",
+    (
+        Column("version", pa.int32(), "1, 2, ..."),
+        Column("holds_from", INSTANT, "for levels whose bucket ends after it"),
+        Column("deviations", pa.float64(), "k: half the width of the band, in standard deviations of the window"),
+        Column("window", pa.int32(), "levels of the moving mean and standard deviation"),
+        Column("min_interval_seconds", pa.int32(), "so long after an alarm of a factor there is no other"),
+        Column("complete", pa.bool_(), "whether an alarm has every sum made anew, and not only those it touches"),
+        Column("author", pa.string(), "who set it"),
+        Column("reason", pa.string(), "why"),
+        Column("set_at", INSTANT, "when it was set"),
+    ),
+    key=("version",),
+)
+
+ALARMS = Table(
+    "alarms",
+    "a level of a live day that left its band",
+    (
+        Column("day", pa.date32(), "the live day"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column("at", INSTANT, "end of the bucket of the level"),
+        Column("level", pa.float64(), "the level"),
+        Column("mean", pa.float64(), "moving mean of the levels before it"),
+        Column("deviation", pa.float64(), "their standard deviation, divisor n"),
+        Column("band", pa.int32(), "version of the band"),
+        Column("reason", pa.string(), "why it is an alarm, in words"),
+        Column("recalculation", pa.string(), "id of the recalculation it is part of"),
+        Column("stands_for", pa.int32(), "alarms that the recalculation answers together"),
+        Column("contracts", pa.int32(), "contracts that read a factor of the recalculation"),
+        Column("recorded_at", INSTANT, "when it was stored"),
+    ),
+    key=("day", "risk_factor_id", "at"),
+    derived=True,
+)
+
 CORPORATE_ACTIONS = Table(
     "corporate_actions",
     "a corporate action of a share, from its ex date on",
@@ -1091,6 +1129,8 @@ TABLES: dict[str, Table] = {
         ORDER_FEEDS,
         ORDER_FEED_MESSAGES,
         LIVE_SNAPSHOTS,
+        ALARM_BANDS,
+        ALARMS,
         CORPORATE_ACTIONS,
         RELEASED_RESULTS,
         COUNTERPARTIES,

@@ -20,10 +20,12 @@ from service.config import Settings
 from service.encoding import as_json
 from service.ingests import BESIDE, INGESTS, OWN_MACHINE, check_entitled, from_settings
 from service.jobs import (
+    ALARM_BAND,
     BRANCH,
     BRANCH_DELETION,
     COVARIANCE,
     INGEST,
+    LIVE_ALARMS,
     LIVE_SNAPSHOT,
     MARKET_ACT,
     MARKET_CHECK,
@@ -226,6 +228,19 @@ def _take_snapshot(session: Session, request: Request) -> dict[str, Any]:
     return snapshot_day(session, validated(LiveDay, request, "job")).to_dict()
 
 
+def _record_alarms(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.live.alarms import record_alarms
+    from aggregation.live.opening import LiveDay
+
+    return record_alarms(session, validated(LiveDay, request, "job"))
+
+
+def _set_band(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.live.alarms import BandRequest, set_band
+
+    return set_band(session, validated(BandRequest, request, "job"))
+
+
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.issues import MarketAct, act_on
 
@@ -255,6 +270,8 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     NETTING: _net_orders,
     COVARIANCE: _make_covariance,
     LIVE_SNAPSHOT: _take_snapshot,
+    LIVE_ALARMS: _record_alarms,
+    ALARM_BAND: _set_band,
     MARKET_ACT: _act_on_market,
     MARKET_CHECK: _check_market,
     RELEASE: _release,

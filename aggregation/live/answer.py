@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.change.restatement import adding_up
+from aggregation.live.bands import Alarm
 from aggregation.live.live_book import LiveBook
 from aggregation.live.opening import LiveDay
 from aggregation.live.view import View
@@ -27,6 +28,9 @@ from lake.errors import BadInput, counted
 from lake.words import first_of
 from scenarios.types import RiskClass
 
+_ALARM = pa.schema(
+    [("risk_factor_id", pa.string()), ("at", pa.timestamp("us", tz="UTC")), ("level", pa.float64()), ("reason", pa.string())]
+)
 TRADES = "trades"  # the cause that is no risk class
 
 
@@ -53,7 +57,8 @@ class LiveRisk(Answer):
     `watermark` says what is in it: orders by rows and until when, prices until when, factors with a level of the day and without.
     `feeds` has a row a source of levels: when it last sent any, for how long it has been silent, and how many of its factors are stale
     while it is not. `held`, `stale` and `refused` name factors that the book reads: those without a level of the day, those of a live feed
-    without a recent one, and those whose newest level was not used.
+    without a recent one, and those whose newest level was not used. `alarms` has a row a level that left its band, of factors that the book
+    reads: risk_factor_id, at, level, reason.
     """
 
     query: LiveQuery
@@ -63,6 +68,7 @@ class LiveRisk(Answer):
     watermark: Mapping[str, Any]
     causes: pa.Table
     feeds: pa.Table
+    alarms: pa.Table
     held: tuple[str, ...]
     stale: tuple[str, ...]
     refused: Mapping[str, str]
@@ -70,7 +76,9 @@ class LiveRisk(Answer):
     notes: tuple[str, ...] = ()
 
 
-def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None, **named: Any) -> LiveRisk:
+def answer_live(
+    live: LiveBook, query: LiveQuery, now: dt.datetime | None = None, alarms: Iterable[Alarm] = (), **named: Any
+) -> LiveRisk:
     """The answer as of all that the book has taken in. now : against which silence is measured, by default the newest level's instant.
 
     named : what else its receipt says. Raises `BadInput` for unknown names and for what a live answer has not.
@@ -107,6 +115,7 @@ def answer_live(live: LiveBook, query: LiveQuery, now: dt.datetime | None = None
         watermark,
         causes,
         feeds,
+        pa.Table.from_pylist([{n: getattr(a, n) for n in _ALARM.names} for a in alarms if a.risk_factor_id in read], _ALARM),
         held,
         stale,
         live.refused,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from aggregation.live.bands import Alarm, Band, Bands
 from aggregation.live.live_book import LiveBook
 from aggregation.live.opening import LiveDay, find_opening, open_found
 from aggregation.opened.opened_lake import VectorCache
@@ -27,6 +28,8 @@ class FollowedDay:
     live: LiveBook
     versions: dict[str, int] = field(default_factory=lambda: {ORDERS: NEVER_WRITTEN, LEVELS: NEVER_WRITTEN})
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _bands: tuple[list[Band], Bands] = field(default_factory=lambda: ([], Bands([])))
+    _levels: list[dict[str, object]] = field(default_factory=list)
 
     def catch_up(self, lake: Lake) -> dict[str, int]:
         """Takes in what was committed since; how many rows of orders and of levels."""
@@ -37,7 +40,17 @@ class FollowedDay:
             self.live.apply_orders(orders)
         for first in range(0, len(levels), _PARTS):
             self.live.apply_levels(levels[first : first + _PARTS])
+        self._levels += levels
+        self._bands[1].take(levels)
         return {ORDERS: len(orders), LEVELS: len(levels)}
+
+    def alarms(self, lake: Lake) -> list[Alarm]:
+        """The alarms of the day, by the bands that the lake has."""
+        bands = bands_of(lake)
+        if bands != self._bands[0]:
+            self._bands = (bands, Bands(bands))
+            self._bands[1].take(self._levels)
+        return self._bands[1].alarms
 
     def _new_rows(self, lake: Lake, name: str) -> list[dict[str, object]]:
         if name not in TABLES or (now := lake.version(name)) == self.versions[name]:
@@ -65,3 +78,11 @@ def follow(cache: VectorCache, asked: LiveDay) -> FollowedDay:
     day = cache.keep(("live day", found.key), make)
     # of an earlier state of the lake, as a replay asks for it, there is no way back
     return day if day.is_before(cache.lake) else make()
+
+
+def bands_of(lake: Lake) -> list[Band]:
+    """The bands that were set; none where nobody has set one: there are no alarms then."""
+    if lake.version("alarm_bands") == NEVER_WRITTEN:
+        return []
+    names = list(Band.__dataclass_fields__)
+    return [Band(**row) for row in lake.read("alarm_bands", names).to_pylist()]

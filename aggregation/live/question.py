@@ -17,8 +17,9 @@ def _answer(session: Session, query: LiveQuery) -> LiveRisk:
     day = follow(cache, query)
     with day.lock:
         day.catch_up(cache.lake)
-        versions = {**day.live.opening.at.named, TABLE: cache.lake.version(TABLE), **day.versions}
-        return answer_live(day.live, query, table_versions=versions)
+        own = {name: cache.lake.version(name) for name in (TABLE, "alarm_bands")}
+        versions = {**day.live.opening.at.named, **own, **day.versions}
+        return answer_live(day.live, query, alarms=day.alarms(cache.lake), table_versions=versions)
 
 
 def _price(session: Session, query: LiveQuery) -> float:

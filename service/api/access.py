@@ -76,7 +76,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         *("health", "table_as_file", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
-        *("hierarchies", "corporate_actions", "live_snapshots"),
+        *("hierarchies", "corporate_actions", "live_snapshots", "alarms", "alarm_bands"),
         *("scenario_sets", "scenario_set", "preview", "check_scenario", "diff", "export", "standards", "issues"),
         *("valuation_sets", "valuation_set", "valuation_failures", "plan", "jobs", "job", "branches", "branch"),
     ),
@@ -91,6 +91,8 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         "check_stored_market",
         "release",
         "take_live_snapshot",
+        "record_live_alarms",
+        "set_alarm_band",
     ),
     "ingest": ("net_positions", "make_covariance"),
     "admin": (

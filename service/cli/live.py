@@ -15,10 +15,10 @@ import typer
 from lake.errors import BadInput, NotFound, unknown, validated
 from service import client
 from service.cli.forward import Group, joined
-from service.cli.given import as_date, open_lake
+from service.cli.given import as_date, open_lake, show_list
 from service.cli.options import JsonOption, LakeOption
 from service.cli.questions import by_option, given_values, lake_and_json, option_of
-from service.jobs import INGEST, LIVE_SNAPSHOT
+from service.jobs import ALARM_BAND, INGEST, LIVE_ALARMS, LIVE_SNAPSHOT
 from service.parameters import parameters_of
 from service.rendering import display
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+BAND = "Set the band of levels: beyond its moving mean by so many standard deviations, a level is an alarm."
 FOLLOW = "Answer again and again while orders and levels come in; Ctrl-C ends it."
 
 
@@ -60,8 +61,24 @@ def snapshots_command(
         display.say(f"No snapshot of {day}; take one with `varlake live snapshot --day {day}`.")
 
 
+@app.command("alarms")
+def alarms_command(
+    day: Annotated[str, typer.Argument(help="The live day, YYYY-MM-DD.")],
+    lake: LakeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The stored alarms of a day: levels that left their band, with the reason."""
+    from aggregation.live.alarms import stored_alarms
+
+    _, opened = open_lake(lake)
+    rows = stored_alarms(opened, as_date(day, "DAY")).to_pylist()
+    shown = ["at", "risk_factor_id", "reason", "stands_for", "contracts"]
+    show_list({"day": day, "alarms": rows}, [{c: r[c] for c in shown} for r in rows], as_json, None, f"No alarm on {day}.")
+
+
 def group() -> click.Group:
     """The commands; what they ask is made from its model."""
+    from aggregation.live.alarms import BandRequest
     from aggregation.live.answer import LiveQuery
     from aggregation.live.opening import LiveDay
 
@@ -79,7 +96,19 @@ def group() -> click.Group:
     found.add_command(click.Command("follow", callback=_follow, params=follow, help=FOLLOW))
     take = [*map(option_of, parameters_of(LiveDay)), *lake_and_json()]
     found.add_command(click.Command("snapshot", callback=_snapshot, params=take, help="Take a snapshot of a day."))
+    band = [*map(option_of, parameters_of(BandRequest)), *lake_and_json()]
+    found.add_command(click.Command("band", callback=_band, params=band, help=BAND))
     return joined(found, app)
+
+
+def _band(**given: Any) -> None:
+    from aggregation.live.alarms import BandRequest
+
+    with by_option(BandRequest):
+        asked = validated(BandRequest, given_values(parameters_of(BandRequest), given), "band")
+    settings, opened = open_lake(given["lake"])
+    told = client.done(settings, opened, "live band", ALARM_BAND, asked.model_dump(mode="json"))
+    display.print_json(told) if given["as_json"] else display.print_table([told])
 
 
 def _snapshot(**given: Any) -> None:
@@ -115,6 +144,8 @@ def _follow(**given: Any) -> None:
             begun = time.monotonic()
             for what, path in sources.items():
                 _bring(settings, lake, what, path, brought)
+            if lake.version("alarm_bands") >= 0:
+                client.done(settings, lake, "live alarms", LIVE_ALARMS, day)
             _answer(settings, lake, query, as_json=given["as_json"])
             if shots and time.monotonic() - last_shot >= shots:
                 _taken(settings, lake, day)

@@ -696,6 +696,15 @@ class Works:
         self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
     ) -> Figures:
         """Take a snapshot of a live day: its levels, positions and vectors as rows of the lake."""
+    def record_live_alarms(
+        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+    ) -> Figures:
+        """Store the alarms of a live day that are not stored yet, answered by one recalculation."""
+    def set_alarm_band(
+        self, *, deviations: float = ..., window: int = ..., min_interval_seconds: int = ..., complete: bool = ...,
+        holds_from: str | datetime | None = ..., reason: str,
+    ) -> Figures:
+        """Set the band that levels of live days are held to."""
     def act_on_market(
         self, *, act: Literal['release', 'override', 'proxy'], factor: str, date: str | date, reason: str, author: str,
         value: float | None = ..., by: str | None = ..., beta: float = ...,

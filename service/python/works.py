@@ -17,6 +17,7 @@ from service.jobs import (
     VALUATION,
 )
 from service.jobs import BRANCH, LIVE_SNAPSHOT, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
+from service.jobs import ALARM_BAND, BRANCH, LIVE_ALARMS, LIVE_SNAPSHOT, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,18 @@ WORKS: Mapping[str, Work] = {
         "aggregation.live.opening:LiveDay",
         "/live/snapshots",
         "Take a snapshot of a live day: its levels, positions and vectors as rows of the lake.",
+    ),
+    "record_live_alarms": Work(
+        LIVE_ALARMS,
+        "aggregation.live.opening:LiveDay",
+        "/live/alarms",
+        "Store the alarms of a live day that are not stored yet, answered by one recalculation.",
+    ),
+    "set_alarm_band": Work(
+        ALARM_BAND,
+        "aggregation.live.alarms:BandRequest",
+        "/live/bands",
+        "Set the band that levels of live days are held to.",
     ),
     "act_on_market": Work(
         MARKET_ACT,

@@ -39,6 +39,8 @@ def show_live(result: LiveRisk) -> None:
     )
     if result.feeds.num_rows:
         display.print_table(result.feeds.to_pylist(), title="Feeds")
+    if result.alarms.num_rows:
+        display.print_table(result.alarms.to_pylist(), title="Alarms")
     for note in result.notes:
         display.say(f"Note: {note}")
 
