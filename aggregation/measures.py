@@ -10,7 +10,7 @@ from functools import partial
 
 from aggregation.kernels import fitted, own_volatility, peaks, tail
 from aggregation.kernels.estimators import ESTIMATORS, exact_level
-from aggregation.types import NAMES, Measure, RiskQuery, Tail
+from aggregation.types import NAMES, Figures, Measure, RiskQuery, Tail
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue, unknown
 
@@ -357,7 +357,7 @@ class AskedMeasure:
         return found * (sign * self.scale) if sign * self.scale != 1.0 else found
 
 
-def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
+def asked_measures(query: Figures) -> list[AskedMeasure]:
     """The columns a question asks for, in order; raises `BadInput` for unknown names and for what has no meaning.
 
     A column is named by measure, level or threshold, and by what is not the default: `var_0.99`, `var_0.99_gain`,
@@ -410,7 +410,7 @@ def with_fits(query: RiskQuery) -> RiskQuery:
     return query.model_copy(update={"measures": tuple(dict.fromkeys((*query.measures, *fit)))})
 
 
-def interval_confidence(query: RiskQuery) -> Fraction | None:
+def interval_confidence(query: Figures) -> Fraction | None:
     """The confidence of the sampling intervals asked for; None where none are."""
     return None if query.interval is None else _exact(query.interval, "interval")
 

@@ -1,7 +1,7 @@
 """Kernel: sums of rows, each times its quantity, of which few rows change at a time.
 
-A sum is made in the order of its entries, product and sum rounded each, as everywhere in the reduce. Beside it stand what a change adds to a
-sum, which is not that sum to the last bit, and the sum in chosen columns alone, which is.
+A sum is made in the order of its entries, product and sum rounded each, as everywhere in the reduce. Beside it stand what a change adds to
+a sum, which is not that sum to the last bit, and the sum in chosen columns alone, which is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ UNIT = 2.0**-53  # half the distance from 1 to the next double: the relative err
 
 
 @compiled
-def sum_of(rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, first: int, stop: int, out: Floats) -> None:
+def sum_of(
+    rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, first: int, stop: int, out: Floats
+) -> None:
     """out[s] = the sum of quantity[e] * rows[row[e], s] over entries begin to end - 1, for s from `first` to stop - 1."""
     for s in range(first, stop):
         out[s] = 0.0

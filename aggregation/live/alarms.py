@@ -1,7 +1,7 @@
 """Band alarms: a level of a live day beyond its moving mean plus or minus k standard deviations, and what it has recalculated.
 
-An alarm follows from the levels of the day and the bands that were set, and from nothing else: after a restart there are the same. Alarms that
-come together are answered by one recalculation, and each says of how many.
+An alarm follows from the levels of the day and the bands that were set, and from nothing else: after a restart there are the same. Alarms
+that come together are answered by one recalculation, and each says of how many.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def record_alarms(session: Session, asked: LiveDay) -> dict[str, Any]:
         ]
         session.writer().put("alarms", pa.Table.from_pylist(rows, schema=ALARMS.schema))
     return {
-        "day": str(asked.day),
+        "day": str(asked.as_of),
         "alarms": len(fresh),
         "recalculation": recalculation,
         "complete": complete,

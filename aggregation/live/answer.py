@@ -29,7 +29,12 @@ from lake.words import first_of
 from scenarios.types import RiskClass
 
 _ALARM = pa.schema(
-    [("risk_factor_id", pa.string()), ("at", pa.timestamp("us", tz="UTC")), ("level", pa.float64()), ("reason", pa.string())]
+    [
+        ("risk_factor_id", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("level", pa.float64()),
+        ("reason", pa.string()),
+    ]
 )
 TRADES = "trades"  # the cause that is no risk class
 
@@ -39,9 +44,14 @@ class LiveQuery(Figures, Positions, LiveDay):
 
     measures: tuple[MeasureName, ...] = VAR_AND_ES
     stale_after: int = Field(
-        60, ge=1, le=86_400, description="seconds without a level after which a factor is named as stale, and a feed as silent"
+        60,
+        ge=1,
+        le=86_400,
+        description="seconds without a level after which a factor is named as stale, and a feed as silent",
     )
-    causes: bool = Field(True, description="whether the change since the open is told by cause: trades, and prices by risk class")
+    causes: bool = Field(
+        True, description="whether the change since the open is told by cause: trades, and prices by risk class"
+    )
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,9 @@ def answer_live(
     rows = pa.table({**keys, **{name: column[shown] for name, column in columns.items()}})
     causes = _causes(live, query, asked, weights, total) if query.causes else _no_causes()
     factors = live.market.index.factors
-    read = {factors[r].risk_factor_id for r in live.vectors.read} | {f for legs in view.rates.legs.values() for f, _ in legs}
+    read = {factors[r].risk_factor_id for r in live.vectors.read} | {
+        f for legs in view.rates.legs.values() for f, _ in legs
+    }
     feeds, stale, silent = _feeds(live, read, query.stale_after, now or live.prices_until)
     held = tuple(i for i in live.market.held if i in read)
     coverage = total_coverage(covered)
@@ -115,7 +127,9 @@ def answer_live(
         watermark,
         causes,
         feeds,
-        pa.Table.from_pylist([{n: getattr(a, n) for n in _ALARM.names} for a in alarms if a.risk_factor_id in read], _ALARM),
+        pa.Table.from_pylist(
+            [{n: getattr(a, n) for n in _ALARM.names} for a in alarms if a.risk_factor_id in read], _ALARM
+        ),
         held,
         stale,
         live.refused,
@@ -130,7 +144,9 @@ def _asked(query: LiveQuery) -> list[AskedMeasure]:
         raise BadInput(f"A live answer has no {name}; take a snapshot, and ask that with `varlake var`.")
     asked = asked_measures(query)
     if ordered := [a.name for a in asked if a.measure.scaling]:
-        raise BadInput(f"{ordered[0]} follows the P&L from day to day, and the scenarios of a live day are moves; ask for another measure.")
+        raise BadInput(
+            f"{ordered[0]} follows the P&L from day to day, and the scenarios of a live day are moves; ask for another measure."
+        )
     return asked
 
 
@@ -173,7 +189,9 @@ def _causes(
     corners = []
     for k in range(len(moved)):  # the last corner is the answer itself
         view = live.view_at(whole, live.market.partly(moved[:k]))
-        corners.append({"base_value": view.group_base[-1], **{n: v[-1] for n, v in view.measured(asked, weights).items()}})
+        corners.append(
+            {"base_value": view.group_base[-1], **{n: v[-1] for n, v in view.measured(asked, weights).items()}}
+        )
     rows = []
     for name in names:
         ends = [opened.get(name, 0.0), *(float(c[name]) for c in corners), total[name]]
@@ -182,7 +200,9 @@ def _causes(
         change = ends[-1] - ends[0]
         parts = adding_up(np.diff(ends).tolist(), change, max(map(abs, ends)))
         by = dict(zip(steps, parts, strict=True))
-        rows.append({"figure": name, "open": ends[0], "now": ends[-1], "change": change, **dict.fromkeys(_CAUSES, 0.0), **by})
+        rows.append(
+            {"figure": name, "open": ends[0], "now": ends[-1], "change": change, **dict.fromkeys(_CAUSES, 0.0), **by}
+        )
     return pa.Table.from_pylist(rows, _no_causes().schema)
 
 
@@ -218,7 +238,8 @@ def _feeds(
     """The feeds; of those that are not silent the factors that are `read` and have no recent level; and the silent feeds."""
     rows, stale, silent = [], [], []
     for source, feed in sorted(live.feeds.items()):
-        assert feed.last is not None and now is not None
+        assert feed.last is not None
+        assert now is not None
         quiet = (now - feed.last).total_seconds()
         old = sorted(f for f, at in feed.of_factor.items() if f in read and (now - at).total_seconds() > after)
         if quiet > after:
@@ -249,7 +270,11 @@ def _feeds(
 
 
 def _receipt(
-    live: LiveBook, query: LiveQuery, figures: Mapping[str, Floats], watermark: Mapping[str, Any], named: Mapping[str, Any]
+    live: LiveBook,
+    query: LiveQuery,
+    figures: Mapping[str, Floats],
+    watermark: Mapping[str, Any],
+    named: Mapping[str, Any],
 ) -> dict[str, Any]:
     opening = live.opening
     inputs = {
@@ -280,14 +305,22 @@ def _notes(
         has = "position is not in the numbers" if lacking == 1 else "positions are not in the numbers"
         notes.append(f"{lacking:,} {has}. {view.failed_in_words()}".rstrip())
     if held:
-        notes.append(f"{counted(len(held), 'risk factor has', 'risk factors have')} no level of {live.day} and hold the last: {first_of(list(held), 5)}.")
+        have = counted(len(held), "risk factor has", "risk factors have")
+        notes.append(f"{have} no level of {live.day} and hold the last: {first_of(list(held), 5)}.")
     if silent:
-        one, many = "feed has been silent, so that its factors cannot be told from a quiet market", "feeds have been silent, so that their factors cannot be told from a quiet market"
+        one, many = (
+            "feed has been silent, so that its factors cannot be told from a quiet market",
+            "feeds have been silent, so that their factors cannot be told from a quiet market",
+        )
         notes.append(f"{counted(len(silent), one, many)}: {', '.join(silent)}.")
     if stale:
-        notes.append(f"{counted(len(stale), 'risk factor is', 'risk factors are')} quiet while the feed is not: {first_of(list(stale), 5)}.")
+        notes.append(
+            f"{counted(len(stale), 'risk factor is', 'risk factors are')} quiet while the feed is not: {first_of(list(stale), 5)}."
+        )
     for factor, why in live.refused.items():
         notes.append(f"The newest level of {factor} was not used: {why}.")
     if others := live.trades.counts["of_other_days"]:
-        notes.append(f"{counted(others, 'order is', 'orders are')} of other days, and in the book that the day opened with or in none.")
+        notes.append(
+            f"{counted(others, 'order is', 'orders are')} of other days, and in the book that the day opened with or in none."
+        )
     return tuple(notes)

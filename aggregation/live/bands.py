@@ -37,7 +37,9 @@ class Alarm:
     @property
     def reason(self) -> str:
         away = abs(self.level - self.mean)
-        told = f"{away / self.deviation:.1f} standard deviations" if self.deviation else "off levels that all were alike"
+        told = (
+            f"{away / self.deviation:.1f} standard deviations" if self.deviation else "off levels that all were alike"
+        )
         side = "above" if self.level > self.mean else "below"
         return (
             f"{self.level:.9g} is {told} {side} the mean {self.mean:.9g} of the {self.band.window} levels before; the band is "

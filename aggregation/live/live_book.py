@@ -64,7 +64,10 @@ class LiveBook:
         self.trades = LiveTrades(self.day)
         self._views: dict[tuple[Any, ...], View] = {}
         self._made: Vectors | None = None
-        self.replaced: set[str] = {*opening.base.held, *opening.source.proxied}  # factors at a level of before the day, or with a proxy's moves
+        self.replaced: set[str] = {
+            *opening.base.held,
+            *opening.source.proxied,
+        }  # factors at a level of before the day, or with a proxy's moves
         self._replaced_reads: Ints = np.zeros(0, np.int64)  # how many of them each contract reads, by row
         self.rests: Bools  # which contracts read any; another array once that changes
         self._rest_on_replaced()
@@ -75,7 +78,9 @@ class LiveBook:
         self._refused: dict[str, tuple[Instant, str]] = {}
         self.unread: set[str] = set()  # factors that came and that the scenarios do not have
         self.touched: set[int] = set()  # rows of the market whose base is not that of the open
-        self.opened: dict[tuple[Any, ...], Mapping[tuple[str | None, ...], Mapping[str, float]]] = {}  # figures of the open, by question
+        self.opened: dict[
+            tuple[Any, ...], Mapping[tuple[str | None, ...], Mapping[str, float]]
+        ] = {}  # figures of the open, by question
 
     # --- levels ---
 
@@ -130,7 +135,11 @@ class LiveBook:
     @property
     def refused(self) -> dict[str, str]:
         """The factors whose newest level was not used, and why."""
-        return {f: why for f, (at, why) in sorted(self._refused.items()) if at > self._level_at.get(f, Instant.min.replace(tzinfo=at.tzinfo))}
+        return {
+            f: why
+            for f, (at, why) in sorted(self._refused.items())
+            if at > self._level_at.get(f, Instant.min.replace(tzinfo=at.tzinfo))
+        }
 
     def _revalue(self, moved: Sequence[int]) -> None:
         if not moved:
@@ -172,8 +181,9 @@ class LiveBook:
             self._rest_on_replaced()
         for key, view in list(self._views.items()):
             for line in sorted(lines):
-                trade, row, now = self.trades.rows[line]["trade"], self.vectors.row[line[0]], self.trades.quantity(line)
-                if not view.take(trade, row, functools.partial(self._members, view, line), now):
+                trade, place = self.trades.rows[line]["trade"], self.vectors.row[line[0]]
+                members = functools.partial(self._members, view, line)
+                if not view.take(trade, place, members, self.trades.quantity(line)):
                     del self._views[key]
                     break
         return self.trades.seen - before
@@ -203,7 +213,9 @@ class LiveBook:
         """The positions now; and which of them orders make, by trade."""
         book = self.opening.book
         rows = [
-            {**self.trades.rows[x], "quantity": self.trades.quantity(x)} for x in sorted(self.trades.units) if self.trades.units[x]
+            {**self.trades.rows[x], "quantity": self.trades.quantity(x)}
+            for x in sorted(self.trades.units)
+            if self.trades.units[x]
         ]
         if not rows:
             return book, {}

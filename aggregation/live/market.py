@@ -60,8 +60,8 @@ class LiveMarket:
         if isinstance(generated, SimulatedLevels):
             base = self.opened.base.copy()
             base[row] = level
-            made: Floats = dataclasses.replace(generated, base=base)[row]
-            return made
+            g = generated
+            return SimulatedLevels(g.process, base, g.shift_types, g.drift, g.loadings, g.moves)[row]
         return carried_levels(self.source, self.index.factors[row], level)
 
     def pricing(self) -> ScenarioMarket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,7 +34,7 @@ class LiveDay(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    day: Day = Field(description="the live day: its prices and trades so far are put onto what was stored before")
+    as_of: Day = Field(description="the live day: its prices and trades so far are put onto what was stored before")
     positions_date: Day | None = Field(
         None, description="date of the book it opens with; default the newest on or before the day"
     )
@@ -73,11 +74,12 @@ def opened_at(lake: Lake, day: dt.date) -> Lake:
     return lake.at({name: rows[0][f"{name}_version"] for name in ("positions", "market_data")})
 
 
-def open_rows(lake: Lake, day: dt.date) -> list[dict[str, object]]:
+def open_rows(lake: Lake, day: dt.date) -> list[dict[str, Any]]:
     """The rows of `live_snapshots` of a day, the open first."""
     if lake.version(TABLE) == NEVER_WRITTEN:
         return []
-    return lake.read(TABLE, among={"day": [day]}).sort_by("snapshot").to_pylist()
+    rows: list[dict[str, Any]] = lake.read(TABLE, among={"day": [day]}).sort_by("snapshot").to_pylist()
+    return rows
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,9 @@ class Found:
 
 def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
     """What a day opens with; raises `NotFound` where no book or no valued scenario set is on or before it."""
-    rows = [r for r in open_rows(cache.lake, asked.day) if r["snapshot"] == OPEN]
+    rows = [r for r in open_rows(cache.lake, asked.as_of) if r["snapshot"] == OPEN]
     if rows:  # a snapshot has put positions and levels of the day into the lake: it opened with those before
-        cache = cache.of(opened_at(cache.lake, asked.day))
+        cache = cache.of(opened_at(cache.lake, asked.as_of))
         told = {"positions_date": rows[0]["positions_date"], "scenario_set": rows[0]["scenario_set_id"]}
         asked = asked.model_copy(update=told)
     at = cache.lake.snapshot(
@@ -110,22 +112,22 @@ def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
     )
     known = cache.known(at)
     there = positions_dates(at)
-    date = asked.positions_date or max((d for d in there if d <= asked.day), default=None)
+    date = asked.positions_date or max((d for d in there if d <= asked.as_of), default=None)
     if date is None or date not in there:
-        near = nearest_dates(date or asked.day, set(there), "with positions")
-        raise NotFound(f"No positions on {'or before ' * (date is None)}{date or asked.day}. {near}")
+        near = nearest_dates(date or asked.as_of, set(there), "with positions")
+        raise NotFound(f"No positions on {'or before ' * (date is None)}{date or asked.as_of}. {near}")
     standard = known.standards.get(None, Standard())
     if asked.scenario_set is not None:
         row = find_scenario_set(at, asked.scenario_set)
-        return Found(asked.day, at, date, row, live_name(row.name), standard)
-    days = [s for s in answered_days(known, standard.scenario_set) if s.valuation_date <= asked.day and s.sample]
+        return Found(asked.as_of, at, date, row, live_name(row.name), standard)
+    days = [s for s in answered_days(known, standard.scenario_set) if s.valuation_date <= asked.as_of and s.sample]
     if not days:
         raise NotFound(
-            f"No day up to {asked.day} is valued, so that there are no moves to put onto its levels. Value one with "
+            f"No day up to {asked.as_of} is valued, so that there are no moves to put onto its levels. Value one with "
             "`varlake value`, or name a stored scenario set."
         )
     row = find_scenario_set(at, days[0].scenario_set_id)
-    return Found(asked.day, at, date, row, live_name(days[0].scenario_set_name), standard)
+    return Found(asked.as_of, at, date, row, live_name(days[0].scenario_set_name), standard)
 
 
 def open_day(cache: VectorCache, asked: LiveDay) -> Opening:

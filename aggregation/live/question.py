@@ -9,7 +9,9 @@ from aggregation.price import SECONDS_A_QUESTION, positions_by_day
 from aggregation.question import Question
 from aggregation.session import Session
 
-_SECONDS_A_CONTRACT = 1e-4  # of a core, to value and add up one as the day is opened; measured with shares and 1,000 scenarios
+_SECONDS_A_CONTRACT = (
+    1e-4  # of a core, to value and add up one as the day is opened; measured with shares and 1,000 scenarios
+)
 
 
 def _answer(session: Session, query: LiveQuery) -> LiveRisk:
@@ -30,5 +32,5 @@ def _price(session: Session, query: LiveQuery) -> float:
 
 
 INTRADAY = Question(
-    LiveQuery, _answer, {"day": "2020-03-16", "by": ["desk"], "measures": ["var", "es"]}, price=_price
+    LiveQuery, _answer, {"as_of": "2020-03-16", "by": ["desk"], "measures": ["var", "es"]}, price=_price
 )

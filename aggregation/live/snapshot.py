@@ -36,7 +36,16 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-_SHOWN = ("snapshot", "taken_at", "scenario_set", "valuation_set_id", "orders", "orders_until", "prices_until", "author")
+_SHOWN = (
+    "snapshot",
+    "taken_at",
+    "scenario_set",
+    "valuation_set_id",
+    "orders",
+    "orders_until",
+    "prices_until",
+    "author",
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,16 @@ class LiveSnapshot:
     @property
     def command(self) -> str:
         """The command that answers from it."""
-        told = ["varlake", "var", "--as-of", str(self.day), "--scenario-set", self.scenario_set, "--as-known", self.known]
+        told = [
+            "varlake",
+            "var",
+            "--as-of",
+            str(self.day),
+            "--scenario-set",
+            self.scenario_set,
+            "--as-known",
+            self.known,
+        ]
         return shlex.join(told)
 
     def compared_with(self, later: LiveSnapshot) -> str:
@@ -68,7 +86,14 @@ class LiveSnapshot:
         points = [
             part
             for name, one in (("from", self), ("to", later))
-            for part in (f"--{name}", str(one.day), f"--{name}-as-known", one.known, f"--{name}-scenario-set", one.scenario_set)
+            for part in (
+                f"--{name}",
+                str(one.day),
+                f"--{name}-as-known",
+                one.known,
+                f"--{name}-scenario-set",
+                one.scenario_set,
+            )
         ]
         return shlex.join(["varlake", "compare", *points, "--value"])
 
@@ -78,7 +103,9 @@ class LiveSnapshot:
 
 def snapshot_table(snapshots: Sequence[LiveSnapshot]) -> pa.Table:
     """A row a snapshot, and `as_known`, the instant as of which it is asked for."""
-    schema = pa.schema([*(f for f in LIVE_SNAPSHOTS.schema.remove_metadata() if f.name in _SHOWN), ("as_known", pa.string())])
+    schema = pa.schema(
+        [*(f for f in LIVE_SNAPSHOTS.schema.remove_metadata() if f.name in _SHOWN), ("as_known", pa.string())]
+    )
     names = {"snapshot": "number"}
     rows = [{n: s.to_dict()[names.get(n, n)] for n in schema.names} for s in snapshots]
     return pa.Table.from_pylist(rows, schema=schema).rename_columns([names.get(n, n) for n in schema.names])
@@ -109,8 +136,8 @@ def take_snapshot(
 ) -> LiveSnapshot:
     """Stores the day as it is now; the vectors are made as any valuation makes them, and those that are there already are not.
 
-    Raises `NotAllowed` for whoever sees a part of the book, `Conflict` where the lake was changed beside the live day, so that it would give
-    another answer.
+    Raises `NotAllowed` for whoever sees a part of the book, `Conflict` where the lake was changed beside the live day, so that it would
+    give another answer.
     """
     check_snapshot(committer.lake)
     _check_beside(committer.lake, live)
@@ -140,8 +167,8 @@ def _check_beside(lake: Lake, live: LiveBook) -> None:
         if level != market.base[place] and not market.fresh[place]:
             raise Conflict(
                 f"The market data of {live.day} was changed beside the live day, which opened on version "
-                f"{live.opening.at.versions['market_data']}: {factor.risk_factor_id} is {level} there and {market.base[place]} here. Nothing is "
-                "stored. Bring the level in as a tick, or open the day again."
+                f"{live.opening.at.versions['market_data']}: {factor.risk_factor_id} is {level} there and {market.base[place]} here. "
+                "Nothing is stored. Bring the level in as a tick, or open the day again."
             )
 
 
@@ -206,12 +233,12 @@ def _put_levels(committer: Committer, live: LiveBook) -> None:
 
 def _put_positions(committer: Committer, live: LiveBook) -> None:
     rows = live.position_rows()
-    committer.put("positions", rows, replace=True, note={"live_day": str(live.day)}, emptied=() if len(rows) else (live.day,))
+    committer.put(
+        "positions", rows, replace=True, note={"live_day": str(live.day)}, emptied=() if len(rows) else (live.day,)
+    )
 
 
-def _value(
-    committer: Committer, live: LiveBook, spark: Callable[[], SparkSession] | None, progress: Progress
-) -> str:
+def _value(committer: Committer, live: LiveBook, spark: Callable[[], SparkSession] | None, progress: Progress) -> str:
     """Values the positions under the moves on the levels that are stored now, as `varlake value` would; the id of the set."""
     opening = live.opening
     recipe = ScenarioRequest(

@@ -1,7 +1,7 @@
 """The trades of a live day: orders as they come, corrected and cancelled, netted to positions without rounding.
 
-Of each order the row with the highest number counts, in whatever order and however often rows arrive (docs/orders.md), and it counts where it
-was executed on the day, by the zone it was given in. Units are added up as fractions, so that no trade leaves a trace once it is undone.
+Of each order the row with the highest number counts, in whatever order and however often rows arrive (docs/orders.md), and it counts where
+it was executed on the day, by the zone it was given in. Units are added up as fractions, so that no trade leaves a trace once it is undone.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class LiveTrades:
     def _add(self, line: Line, units: Fraction) -> None:
         total = self.units.get(line, Fraction(0)) + units
         if abs(total) > MOST:
-            raise BadInput(
-                f"The orders of {line[1]} net to {float(total):g} units, beyond {MOST:g}; correct them."
-            )
+            raise BadInput(f"The orders of {line[1]} net to {float(total):g} units, beyond {MOST:g}; correct them.")
         self.units[line] = total
         self.changed.add(line)
 

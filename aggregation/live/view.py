@@ -1,8 +1,8 @@
 """P&L of the groups of one question over a live book, kept as levels and trades come.
 
-A group in one currency is a slot: its net units by contract, in contract order, times their vectors. What a change adds to the sums of a slot
-is added where the slot is large, and the sums are then known to within a bound. A figure is read from sums that are made anew from all their
-contracts, in order, in every scenario that decides it: those are found by the bound. So its bits are those of a reduce from scratch.
+A group in one currency is a slot: its net units by contract, in contract order, times their vectors. What a change adds to the sums of a
+slot is added where the slot is large, and the sums are then known to within a bound. A figure is read from sums that are made anew from all
+their contracts, in order, in every scenario that decides it: those are found by the bound. So its bits are those of a reduce from scratch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _MOST_CHANGES = 4096  # until a slot is made anew: the bound grows with each
 
 @dataclasses.dataclass
 class _Line:
-    """A position that orders make: row of its contract, group, units, and its place in the book; -1 where it is in no group, or came since."""
+    """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where it came
+    since."""
 
     row: int
     group: int
@@ -57,7 +58,13 @@ class View:
     """
 
     def __init__(
-        self, query: Positions, book: Book, live: LiveVectors, vectors: Vectors, scenarios: ScenarioSet, lines: Mapping[str, int]
+        self,
+        query: Positions,
+        book: Book,
+        live: LiveVectors,
+        vectors: Vectors,
+        scenarios: ScenarioSet,
+        lines: Mapping[str, int],
     ) -> None:
         """lines : positions of the book that orders make, by trade. Raises `BadInput` for unknown names, and where nothing is left."""
         self.query = query
@@ -130,9 +137,7 @@ class View:
     def revalued(self, rows: Ints, before: Floats) -> None:
         """Vectors of these rows are others now. before : (n_rows, n_scenarios) what their P&L was."""
         place = {r: i for i, r in enumerate(rows.tolist())}
-        entries = np.concatenate(
-            [self._entries_of(r) for r in rows.tolist()] or [self._entries[:0]]
-        )
+        entries = np.concatenate([self._entries_of(r) for r in rows.tolist()] or [self._entries[:0]])
         touched, count = np.unique(self.slot[entries], return_counts=True)
         held = np.diff(self.begins)[touched]
         anew = (held <= _SMALL) | (count * _WORTH >= held) | (self.changes[touched] + count > _MOST_CHANGES)
@@ -159,7 +164,7 @@ class View:
                 return True
             key = members()
             group = -1 if key is None else self.number.get(key, -2)
-            if group == -2 or self.live.currencies[row] not in self._used and row not in self._failing:
+            if group == -2 or (self.live.currencies[row] not in self._used and row not in self._failing):
                 return group == -1
             line = self._lines[trade] = _Line(row, group, 0.0, -1)
             self._later.setdefault(row, []).append(trade)
@@ -220,11 +225,14 @@ class View:
         if later:
             column = self.book.columns["trade"]
             trades = column.members.take(pa.array(column.codes[here])).to_pylist()
-            both = [*zip(trades, groups.tolist(), units.tolist(), strict=True), *((t, x.group, x.units) for t, x in later)]
+            both = [
+                *zip(trades, groups.tolist(), units.tolist(), strict=True),
+                *((t, x.group, x.units) for t, x in later),
+            ]
             both.sort()
             groups, units = np.array([g for _, g, _ in both]), np.array([u for _, _, u in both])
         kept = groups >= 0
-        return groups[kept], units[kept]
+        return groups[kept].astype(np.int64), units[kept]
 
     def _contract_place(self, row: int) -> int | None:
         """Where the contract of a row stands in the book."""
@@ -313,7 +321,9 @@ class View:
     def failed_in_words(self) -> str:
         """Why positions have failed, by reason, with what to do; empty where none has."""
         held = {row: len(self._units(row)[1]) for row in self._failing}
-        return failures_in_words((f["reason"], f["message"], held[row]) for row, f in self._failing.items() if held[row])
+        return failures_in_words(
+            (f["reason"], f["message"], held[row]) for row, f in self._failing.items() if held[row]
+        )
 
     def exact(self) -> tuple[Floats, Floats]:
         """Base value (n,) and P&L (n, n_scenarios) of all groups and, last, of the total, every sum made from all its contracts."""
@@ -333,7 +343,9 @@ class View:
         if late:
             pnl = self.pnl[late]
             if not np.isfinite(pnl).all():
-                raise BadInput("Values and P&L are so large that their sum is no finite number; filter the largest contracts out.")
+                raise BadInput(
+                    "Values and P&L are so large that their sum is no finite number; filter the largest contracts out."
+                )
             for i, g in enumerate(late):
                 if self.changes[self._slots_of[g]].any():
                     pnl[i] = self._decided(g, asked, weights)
@@ -359,7 +371,8 @@ class View:
         slots = self._slots_of[g]
         self._make(slots[self.changes[slots] > 0])
         self._convert([g])
-        return self.pnl[g]
+        pnl = self.pnl[g]
+        return pnl
 
     @staticmethod
     def _read(asked: AskedMeasure, pnl: Floats, weights: Floats | None) -> Ints:

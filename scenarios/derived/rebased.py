@@ -1,9 +1,9 @@
 """GENERATORS "rebased": the moves of one stored scenario set on the base levels of another.
 
 The intermediate valuations of an attribution path are made of it: yesterday's scenarios on today's market, and the
-other way round; and the valuations of a live day, whose base is the market data of the day so far. A move is read off the source's own base by the shift its definition names for the factor
-(`scenarios.kernels.shifts`) and applied to the other base, so that a set rebased onto its own base is itself, to
-rounding.
+other way round; and those of a live day, whose base is the market data of the day so far. A move is read off the source's
+own base by the shift its definition names for the factor (`scenarios.kernels.shifts`) and applied to the other base, so
+that a set rebased onto its own base is itself, to rounding.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ MARKET_DATA = "the market data"  # by name, where a base is of no set
 
 def base_rules(source: ScenarioSet) -> tuple[str, int]:
     """The calendar of the source, and for how many of its business days the last level of a factor is held."""
-    told = {**MoveRules.model_construct().__dict__, **_origin(source)}
-    return told["calendar"], told["max_held_days"]
+    told, fields = _origin(source), MoveRules.model_fields
+    calendar, days = (told.get(name, fields[name].default) for name in ("calendar", "max_held_days"))
+    return calendar, days
 
 
 def _origin(source: ScenarioSet) -> Mapping[str, Any]:
@@ -174,7 +175,7 @@ def carried_levels(source: ScenarioSet, factor: RiskFactor, base: float) -> Floa
     row, levels = source.index.row[factor.risk_factor_id], np.asarray(source.levels)
     kind, displacement = shift_of(factor, shift_rules(source))
     moves = shifts.move(kind, source.base[row], levels[row], displacement)
-    return np.asarray(shifts.apply(kind, np.float64(base), moves, displacement))
+    return np.asarray(shifts.apply(kind, np.asarray(base, np.float64), moves, displacement))
 
 
 def shift_rules(source: ScenarioSet) -> dict[str, Any]:

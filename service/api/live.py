@@ -36,7 +36,7 @@ class BandBody(Body, BandRequest):
 
 
 class LiveDayParameters(TableParameters):
-    day: Day = Field(description="the live day")
+    date: Day = Field(description="the live day")
 
 
 class SnapshotRow(models.Answer):
@@ -60,7 +60,7 @@ LiveSnapshots = models.page_model("LiveSnapshots", SnapshotRow)
 @tabular
 def live_snapshots(query: LiveDayParameters) -> Response:
     """The snapshots of a live day, oldest first."""
-    return page_answer(snapshot_table(list_snapshots(context().lake, query.day)), f"live-snapshots-{query.day}")
+    return page_answer(snapshot_table(list_snapshots(context().lake, query.date)), f"live-snapshots-{query.date}")
 
 
 @api.post("/live/snapshots", responses={202: models.JobAnswer})
@@ -78,7 +78,7 @@ Bands = models.page_model("AlarmBands", models.row_model("AlarmBandRow", ALARM_B
 @tabular
 def alarms(query: LiveDayParameters) -> Response:
     """The stored alarms of a live day, by instant: levels that left their band, with the reason."""
-    return page_answer(stored_alarms(context().lake, query.day), f"alarms-{query.day}")
+    return page_answer(stored_alarms(context().lake, query.date), f"alarms-{query.date}")
 
 
 @api.post("/live/alarms", responses={202: models.JobAnswer})

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,9 @@ def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list
     with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         source = _fill(committer, n_contracts, n_scenarios)
         started = time.perf_counter()
-        live = LiveBook(open_day(VectorCache(lake), LiveDay(day=_DAY, scenario_set=source.name)))
+        live = LiveBook(open_day(VectorCache(lake), LiveDay(as_of=_DAY, scenario_set=source.name)))
         opened = time.perf_counter() - started
-        query = LiveQuery(day=_DAY, by=("desk",), levels=("0.99",), causes=False)
+        query = LiveQuery(as_of=_DAY, by=("desk",), levels=("0.99",), causes=False)
         answer_live(live, query)
         draw, clock = np.random.default_rng(5), itertools.count(1)
         known = lake.read("contracts").to_pylist()
@@ -48,8 +48,8 @@ def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list
             told = {"level": 100 * float(np.exp(0.02 * draw.standard_normal())), "ticks": 1, "carried_seconds": 0}
             live.apply_levels([{"risk_factor_id": share, "bucket_end": at, "source": "bench", **told}])
 
-        def trade(contract: Mapping[str, Any]) -> Callable[[], None]:
-            return lambda: live.apply_orders([_order(next(clock), contract)]) and None
+        def trade(contract: Mapping[str, Any]) -> None:
+            live.apply_orders([_order(next(clock), contract)])
 
         new = iter(_shares(runs + 20, 0.5))
         fresh = [next(new) for _ in range(runs + 10)]
@@ -58,8 +58,8 @@ def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list
         size = f"{n_contracts:,} contracts x {n_scenarios:,}, by desk"
         kinds = (
             ("level to VaR and ES, prices that only rescale", tick, _TICK_BAR),
-            ("trade to VaR and ES, known contract", lambda: trade(known[int(draw.integers(len(known)))])(), _KNOWN_BAR),
-            ("trade to VaR and ES, new contract", lambda: trade(next(turn))(), _NEW_BAR),
+            ("trade to VaR and ES, known contract", lambda: trade(known[int(draw.integers(len(known)))]), _KNOWN_BAR),
+            ("trade to VaR and ES, new contract", lambda: trade(next(turn)), _NEW_BAR),
         )
         rows = []
         for what, act, bar in kinds:
@@ -81,7 +81,14 @@ def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list
         view.exact()
         rows.append(harness.row(f"a day opened: {size}", opened, "s", "one minute", 60.0, "<= 1"))
         rows.append(
-            harness.row(f"level to VaR and ES, median: {size}", rows[2]["figure"], "s", "all groups from scratch", time.perf_counter() - started, "<= 1")
+            harness.row(
+                f"level to VaR and ES, median: {size}",
+                rows[2]["figure"],
+                "s",
+                "all groups from scratch",
+                time.perf_counter() - started,
+                "<= 1",
+            )
         )
     return rows
 
@@ -130,7 +137,7 @@ def _fill(committer: Committer, n_contracts: int, n_scenarios: int) -> ScenarioS
     ]
     contracts = _shares(n_contracts)
     draw = np.random.default_rng(4)
-    positions = [
+    positions: list[dict[str, Any]] = [
         {
             **_NO_POSITION,
             **{d: f"{d}-{i % 7}" for d in DIMENSION_COLUMNS},
@@ -156,7 +163,11 @@ def _shares(n: int, first_yield: float = 0.0) -> list[dict[str, str]]:
     """Shares, all different: several on one price."""
     rows = []
     for i in range(n):
-        given = {"currency": "USD", "underlying": f"EQ:S{i % _SHARES:05}", "dividend_yield": str(first_yield + 1e-6 * i)}
+        given = {
+            "currency": "USD",
+            "underlying": f"EQ:S{i % _SHARES:05}",
+            "dividend_yield": str(first_yield + 1e-6 * i),
+        }
         terms = parse_terms("cash_equity", given)
         about = {"contract_id": terms.contract_id(), "instrument_type": "cash_equity", "currency": "USD"}
         rows.append({**about, "terms": terms.to_json()})

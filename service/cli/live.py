@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import time
 from pathlib import Path
@@ -58,7 +57,7 @@ def snapshots_command(
     elif rows:
         show_snapshots(rows, compared(found))
     else:
-        display.say(f"No snapshot of {day}; take one with `varlake live snapshot --day {day}`.")
+        display.say(f"No snapshot of {day}; take one with `varlake live snapshot --as-of {day}`.")
 
 
 @app.command("alarms")
@@ -73,7 +72,9 @@ def alarms_command(
     _, opened = open_lake(lake)
     rows = stored_alarms(opened, as_date(day, "DAY")).to_pylist()
     shown = ["at", "risk_factor_id", "reason", "stands_for", "contracts"]
-    show_list({"day": day, "alarms": rows}, [{c: r[c] for c in shown} for r in rows], as_json, None, f"No alarm on {day}.")
+    show_list(
+        {"day": day, "alarms": rows}, [{c: r[c] for c in shown} for r in rows], as_json, None, f"No alarm on {day}."
+    )
 
 
 def group() -> click.Group:
@@ -92,11 +93,11 @@ def group() -> click.Group:
         click.Option(["--until"], help="When it ends: a time such as 16:00 in UTC; default when it is told to."),
         click.Option(["--once"], is_flag=True, help="Bring in what is there, answer, and end."),
     ]
-    follow = [*map(option_of, parameters_of(LiveQuery)), *own, *lake_and_json()]
+    follow: list[click.Parameter] = [*map(option_of, parameters_of(LiveQuery)), *own, *lake_and_json()]
     found.add_command(click.Command("follow", callback=_follow, params=follow, help=FOLLOW))
-    take = [*map(option_of, parameters_of(LiveDay)), *lake_and_json()]
+    take: list[click.Parameter] = [*map(option_of, parameters_of(LiveDay)), *lake_and_json()]
     found.add_command(click.Command("snapshot", callback=_snapshot, params=take, help="Take a snapshot of a day."))
-    band = [*map(option_of, parameters_of(BandRequest)), *lake_and_json()]
+    band: list[click.Parameter] = [*map(option_of, parameters_of(BandRequest)), *lake_and_json()]
     found.add_command(click.Command("band", callback=_band, params=band, help=BAND))
     return joined(found, app)
 
@@ -181,13 +182,12 @@ def _bring(
 def _answer(settings: Settings, lake: Lake, query: LiveQuery, *, as_json: bool) -> None:
     from aggregation import questions
     from aggregation.session import reading
-    from service.encoding import to_json
     from service.operations import vector_cache
     from service.rendering.live import show_live
 
     answer = questions.ask(reading(lake, vector_cache(settings, lake)), "intraday", query)
     if as_json:
-        print(json.dumps(json.loads(to_json(answer.to_dict()))), flush=True)
+        display.print_json(answer.to_dict(), indent=None)
     else:
         show_live(answer)
 

@@ -21,7 +21,7 @@ class Questions:
     ) -> Answer:
         """Value-at-Risk and other measures, by any combination of dimensions."""
     def intraday(
-        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+        self, *, as_of: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
         measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ...,
@@ -693,11 +693,11 @@ class Works:
     ) -> Figures:
         """Make a covariance of intraday levels and store it under a name."""
     def take_live_snapshot(
-        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+        self, *, as_of: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
     ) -> Figures:
         """Take a snapshot of a live day: its levels, positions and vectors as rows of the lake."""
     def record_live_alarms(
-        self, *, day: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
+        self, *, as_of: str | date, positions_date: str | date | None = ..., scenario_set: str | None = ...,
     ) -> Figures:
         """Store the alarms of a live day that are not stored yet, answered by one recalculation."""
     def set_alarm_band(

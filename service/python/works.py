@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from service.jobs import (
     BRANCH,
     COVARIANCE,
+    ALARM_BAND,
+    BRANCH,
+    LIVE_ALARMS,
+    LIVE_SNAPSHOT,
     MARKET_ACT,
     MARKET_CHECK,
     NETTING,

@@ -277,8 +277,9 @@ def print_text(content: str, indent: int = 0) -> None:
     _print(Text(folded(printable(content), line_width(sys.stdout), indent)))
 
 
-def print_json(value: Any) -> None:
-    said = json.dumps(value, indent=2, ensure_ascii=False, default=_json)
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """As JSON; without an indent in one line."""
+    said = json.dumps(value, indent=indent, ensure_ascii=False, default=_json)
     # those below a space are escaped already; and what reads it as JSON reads the same text
     said = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", said)
     stdout().print(Text(said), soft_wrap=True)

@@ -20,7 +20,7 @@ def show_live(result: LiveRisk) -> None:
     display.print_table(
         result.rows.select(columns).to_pylist(),
         columns,
-        title=f"{query.day} so far, in {query.currency}",
+        title=f"{query.as_of} so far, in {query.currency}",
         last=last,
         first=(*query.by, *figures),
         money={c for c in columns if c not in (*query.by, "positions", "status")},

@@ -46,10 +46,24 @@ def order(
     day: dt.date = DAY,
 ) -> dict[str, Any]:
     """A row of `orders`; a cancel is given no quantity."""
-    row: dict[str, Any] = {**dict.fromkeys(ORDERS.schema.names), "order_id": order_id, "sequence": sequence, "event": event}
+    row: dict[str, Any] = {
+        **dict.fromkeys(ORDERS.schema.names),
+        "order_id": order_id,
+        "sequence": sequence,
+        "event": event,
+    }
     if event == "cancel":
         return row
     members = {d: f"{d}-0" for d in DIMENSION_COLUMNS if d != "trade"}
     about = {n: contract[n] for n in ("contract_id", "instrument_type", "currency")}
     when = {"executed_at": instant(seconds), "trade_date": day}
-    return {**row, **members, **about, **when, "side": side, "quantity": quantity, "desk": desk, "attributes": {"rating": "AA"}}
+    return {
+        **row,
+        **members,
+        **about,
+        **when,
+        "side": side,
+        "quantity": quantity,
+        "desk": desk,
+        "attributes": {"rating": "AA"},
+    }

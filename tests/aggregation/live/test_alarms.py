@@ -85,7 +85,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def test_alarms_are_stored_once_and_stand_for_one_recalculation(
     lake: Lake, complete: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = LiveDay(day=DAY)
+    asked = LiveDay(as_of=DAY)
     with Committer(lake, "test") as committer:
         session = Session(lake, VectorCache(lake), committer, actor="ann")
         band = BandRequest(deviations=3, window=10, complete=complete, holds_from=instant(-1), reason="calm market")

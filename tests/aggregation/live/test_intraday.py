@@ -35,7 +35,7 @@ def bring(lake: Lake, *rows: dict[str, object]) -> None:
 
 def test_the_question_follows_the_lake_and_replays(lake: Lake) -> None:
     share = contracts(lake)["cash_equity USD"]
-    query = questions.read("intraday", {"day": str(DAY), "by": ["desk"]})
+    query = questions.read("intraday", {"as_of": str(DAY), "by": ["desk"]})
     session = reading(lake)
     before = questions.ask(session, "intraday", query)
     assert before.watermark["orders"] == 0
@@ -49,9 +49,9 @@ def test_the_question_follows_the_lake_and_replays(lake: Lake) -> None:
 
 
 def test_who_sees_a_desk_has_the_live_figures_of_that_desk(lake: Lake) -> None:
-    whole = questions.ask(reading(lake), "intraday", questions.read("intraday", {"day": str(DAY), "by": ["desk"]}))
+    whole = questions.ask(reading(lake), "intraday", questions.read("intraday", {"as_of": str(DAY), "by": ["desk"]}))
     session = Session(lake, VectorCache(lake), entitlement=Entitlement(granted={"desk": ("Options",)}))
-    part = questions.ask(session, "intraday", questions.read("intraday", {"day": str(DAY), "by": ["desk"]}))
+    part = questions.ask(session, "intraday", questions.read("intraday", {"as_of": str(DAY), "by": ["desk"]}))
     assert len(part.rows) == 1
     assert part.watermark["orders"] == 1
     assert part.rows.to_pylist() == [r for r in whole.rows.to_pylist() if r["desk"] == "Options"]

@@ -19,8 +19,8 @@ from aggregation.live import view as views
 from aggregation.live.answer import LiveQuery, LiveRisk, answer_live
 from aggregation.live.live_book import LiveBook
 from aggregation.live.opening import LiveDay, Opening, open_day
-from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.alignment import align
+from aggregation.opened.opened_lake import VectorCache
 from aggregation.reduce import in_numpy
 from aggregation.reduce.grouping import group_by
 from aggregation.types import Filter
@@ -29,7 +29,7 @@ from lake.errors import BadInput, NotFound
 from valuation.catalogue import parse_terms
 from valuation.sets.requests import run_valuation
 
-BY_DESK = LiveQuery(day=DAY, by=("desk",), measures=("var", "es", "worst"), levels=("0.9", "0.99"))
+BY_DESK = LiveQuery(as_of=DAY, by=("desk",), measures=("var", "es", "worst"), levels=("0.9", "0.99"))
 FACTORS = ("EQ:AAA", "EQ:BBB", "IV:AAA", "FX:EURUSD", "YC:USD:1M", "YC:USD:5Y")
 
 
@@ -52,7 +52,7 @@ def opening(tmp_path_factory: pytest.TempPathFactory) -> Opening:
             rows.append({**held, **about, "currency": given["currency"]})
         schema = lake.read("contracts").schema
         committer.put("contracts", type(lake.read("contracts")).from_pylist(rows, schema=schema))
-    return open_day(VectorCache(lake), LiveDay(day=DAY))
+    return open_day(VectorCache(lake), LiveDay(as_of=DAY))
 
 
 @pytest.fixture
@@ -96,7 +96,11 @@ class Day(RuleBasedStateMachine):
         self.late: list[dict[str, Any]] = []
         self.live.view(BY_DESK)
 
-    @rule(factor=st.sampled_from(FACTORS), value=st.sampled_from((0.02, 0.5, 1.1, 90.0, 123.25)), seconds=st.integers(1, 99))
+    @rule(
+        factor=st.sampled_from(FACTORS),
+        value=st.sampled_from((0.02, 0.5, 1.1, 90.0, 123.25)),
+        seconds=st.integers(1, 99),
+    )
     def tick(self, factor: str, value: float, seconds: int) -> None:
         self.levels.append(level(factor, value, seconds))
         self.live.apply_levels(self.levels[-1:])
@@ -104,7 +108,9 @@ class Day(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 9))
     def ticks_at_once(self, seed: int) -> None:
         draw = random.Random(seed)
-        rows = [level(draw.choice(FACTORS), draw.choice((0.03, 1.3, -1.0, 77.0)), draw.randint(1, 99)) for _ in range(5)]
+        rows = [
+            level(draw.choice(FACTORS), draw.choice((0.03, 1.3, -1.0, 77.0)), draw.randint(1, 99)) for _ in range(5)
+        ]
         self.levels += rows
         self.live.apply_levels(rows)
 
@@ -206,7 +212,9 @@ def test_the_causes_add_up(opening: Opening) -> None:
 def test_a_sick_feed_is_told_from_a_quiet_market(opening: Opening) -> None:
     live = LiveBook(opening)
     live.apply_levels([level("EQ:AAA", 90.0, 1, source="shares"), level("EQ:BBB", 20.0, 100, source="shares")])
-    live.apply_levels([level("FX:EURUSD", 1.1, 2, source="rates"), level("FX:EURUSD", 1.1, 110, source="rates", carried=108)])
+    live.apply_levels(
+        [level("FX:EURUSD", 1.1, 2, source="rates"), level("FX:EURUSD", 1.1, 110, source="rates", carried=108)]
+    )
     answer = answer_live(live, BY_DESK)
     assert [(f["source"], f["silent"], f["stale"]) for f in answer.feeds.to_pylist()] == [
         ("rates", True, 0),
@@ -220,9 +228,9 @@ def test_a_sick_feed_is_told_from_a_quiet_market(opening: Opening) -> None:
 def test_what_cannot_be_opened_or_asked(opening: Opening) -> None:
     cache = VectorCache(opening.at.lake)
     with pytest.raises(NotFound, match=r"No positions on or before 1999-01-04"):
-        open_day(cache, LiveDay(day="1999-01-04"))
+        open_day(cache, LiveDay(as_of="1999-01-04"))
     with pytest.raises(BadInput, match=r"2020-03-21 is no business day of calendar XNYS"):
-        open_day(cache, LiveDay(day="2020-03-21"))
+        open_day(cache, LiveDay(as_of="2020-03-21"))
     live = LiveBook(opening)
     with pytest.raises(BadInput, match=r"A live answer has no interval"):
         answer_live(live, BY_DESK.model_copy(update={"interval": "0.95"}))

@@ -28,7 +28,7 @@ from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
 from valuation.sets.requests import ValuationRequest, run_valuation
 
-BY_DESK = LiveQuery(day=DAY, by=("desk",), measures=("var", "es"), levels=("0.9", "0.99"))
+BY_DESK = LiveQuery(as_of=DAY, by=("desk",), measures=("var", "es"), levels=("0.9", "0.99"))
 LEVELS = [level("EQ:AAA", 90.25, 1), level("FX:EURUSD", 1.2, 2), level("YC:USD:5Y", 0.0123, 3)]
 
 
@@ -38,7 +38,11 @@ def valued(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Committer(lake, "test") as committer:
         run_valuation(committer, request(MONDAY), spark=no_spark)
         share = contracts(lake)["cash_equity USD"]
-        rows = [order("A", 1, share, "0.1"), order("B", 1, share, "40", desk="New", side="sell"), order("C", 1, share, "7")]
+        rows = [
+            order("A", 1, share, "0.1"),
+            order("B", 1, share, "40", desk="New", side="sell"),
+            order("C", 1, share, "7"),
+        ]
         rows.append(order("C", 2, share, None, event="cancel"))
         committer.put("orders", pa.Table.from_pylist([{**r, "file": "f"} for r in rows], schema=ORDERS.schema))
     return lake.path
@@ -52,7 +56,7 @@ def lake(valued: Path, tmp_path: Path) -> Lake:
 
 def followed(lake: Lake, levels: list[dict[str, object]] = LEVELS) -> FollowedDay:
     """The day from the orders in the lake, and levels beside it."""
-    day = FollowedDay(LiveBook(open_day(VectorCache(lake), LiveDay(day=DAY))))
+    day = FollowedDay(LiveBook(open_day(VectorCache(lake), LiveDay(as_of=DAY))))
     day.catch_up(lake)
     day.live.apply_levels(levels)
     return day
@@ -81,9 +85,23 @@ def test_a_snapshot_is_a_batch_valuation_of_the_same_inputs(lake: Lake, valued: 
     batch = Lake(tmp_path / "batch")
     with Committer(batch, "test") as committer:
         stored = batch.read("market_data")
-        more = [{"as_of_date": DAY, "risk_factor_id": x["risk_factor_id"], "value_received": x["level"], "value_used": x["level"],
-                 "status": "observed", "rule": "", "source": "test"} for x in LEVELS]
-        committer.put("market_data", pa.concat_tables([stored, pa.Table.from_pylist(more, schema=MARKET_DATA.schema).cast(stored.schema)]), replace=True)
+        more = [
+            {
+                "as_of_date": DAY,
+                "risk_factor_id": x["risk_factor_id"],
+                "value_received": x["level"],
+                "value_used": x["level"],
+                "status": "observed",
+                "rule": "",
+                "source": "test",
+            }
+            for x in LEVELS
+        ]
+        committer.put(
+            "market_data",
+            pa.concat_tables([stored, pa.Table.from_pylist(more, schema=MARKET_DATA.schema).cast(stored.schema)]),
+            replace=True,
+        )
         book = batch.read("positions", among={"positions_date": [MONDAY]}).to_pylist(maps_as_pydicts="strict")
         share = contracts(batch)["cash_equity USD"]
         for trade, desk, quantity in (("net-1", "Equities", 0.1), ("net-2", "New", -40.0)):
@@ -118,7 +136,9 @@ def test_a_day_with_snapshots_opens_as_it_did_and_each_of_them_replays(lake: Lak
     session = reading(lake)
     figures = []
     for taken in (one, two):
-        query = questions.read("var", {**asked(taken.scenario_set).model_dump(exclude_none=True), "as_known": taken.known})
+        query = questions.read(
+            "var", {**asked(taken.scenario_set).model_dump(exclude_none=True), "as_known": taken.known}
+        )
         answer = questions.ask(session, "var", query)
         figures.append(answer.total["var_0.99"])
         assert answer.total["positions"] == 8 + 2
@@ -149,7 +169,15 @@ def test_market_data_changed_beside_the_day_is_told(lake: Lake) -> None:
     day = followed(lake)
     with Committer(lake, "test") as committer:
         stored = lake.read("market_data")
-        row = {"as_of_date": DAY, "risk_factor_id": "EQ:BBB", "value_received": 1.0, "value_used": 1.0, "status": "observed", "rule": "", "source": "test"}
+        row = {
+            "as_of_date": DAY,
+            "risk_factor_id": "EQ:BBB",
+            "value_received": 1.0,
+            "value_used": 1.0,
+            "status": "observed",
+            "rule": "",
+            "source": "test",
+        }
         more = pa.Table.from_pylist([row], schema=MARKET_DATA.schema).cast(stored.schema)
         committer.put("market_data", pa.concat_tables([stored, more]), replace=True)
         with pytest.raises(Conflict, match=r"was changed beside the live day"):
@@ -159,10 +187,10 @@ def test_market_data_changed_beside_the_day_is_told(lake: Lake) -> None:
 
 def test_a_followed_day_is_kept_and_goes_back_for_a_replay(lake: Lake) -> None:
     cache = VectorCache(lake)
-    day = follow(cache, LiveDay(day=DAY))
+    day = follow(cache, LiveDay(as_of=DAY))
     day.catch_up(lake)
-    assert follow(cache, LiveDay(day=DAY)) is day
+    assert follow(cache, LiveDay(as_of=DAY)) is day
     before = cache.of(lake.at({"orders": -1}))
-    earlier = follow(before, LiveDay(day=DAY))
+    earlier = follow(before, LiveDay(as_of=DAY))
     assert earlier is not day
     assert earlier.catch_up(before.lake) == {"orders": 0, "intraday_levels": 0}
