@@ -802,6 +802,8 @@ ORDER_FEED_MESSAGES = Table(
     ),
     key=("feed", "part", "position"),
     partition_by=("feed",),
+)
+
 LIVE_SNAPSHOTS = Table(
     "live_snapshots",
     "what a live day opened with (snapshot 0), or a snapshot of it",

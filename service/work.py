@@ -221,6 +221,8 @@ def _make_covariance(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.intraday_covariance import IntradayCovarianceRequest, store_intraday_covariance
 
     return store_intraday_covariance(session.writer(), validated(IntradayCovarianceRequest, request, "job")).to_dict()
+
+
 def _take_snapshot(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.live.opening import LiveDay
     from aggregation.live.snapshot import snapshot_day

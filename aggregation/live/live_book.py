@@ -36,7 +36,7 @@ from lake.errors import BadInput, Conflict
 from lake.tables import NEVER_WRITTEN
 from scenarios.types import ScenarioSet
 from valuation.books.contracts import contracts_by_id
-from valuation.books.orders import Line
+from valuation.books.running_positions import Line
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import NO_RATE, ValuationFailure
 
@@ -212,11 +212,7 @@ class LiveBook:
     def whole_book(self) -> tuple[Book, dict[str, int]]:
         """The positions now; and which of them orders make, by trade."""
         book = self.opening.book
-        rows = [
-            {**self.trades.rows[x], "quantity": self.trades.quantity(x)}
-            for x in sorted(self.trades.units)
-            if self.trades.units[x]
-        ]
+        rows = [{**self.trades.rows[x], "quantity": self.trades.quantity(x)} for x in self.trades.open_lines]
         if not rows:
             return book, {}
         added = pa.Table.from_pylist(rows, schema=ADDED)

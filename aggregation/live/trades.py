@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
-from fractions import Fraction
+from collections import Counter
 from typing import Any
 
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
 from lake.landing.numbers import MOST
 from lake.landing.orders import DIMENSIONS
-from valuation.books.orders import Line
+from valuation.books.running_positions import Line, Row, RunningPositions, as_traded, line_of
 
 LIVE = "live:"  # how the trades begin that a live day makes of its orders
-
-Row = Mapping[str, Any]
 
 
 class LiveTrades:
@@ -28,10 +25,9 @@ class LiveTrades:
 
     def __init__(self, day: dt.date) -> None:
         self.day = day
-        self.units: dict[Line, Fraction] = {}
         self.rows: dict[Line, dict[str, Any]] = {}  # of each line ever seen, as in `positions`, quantity aside
-        self._latest: dict[str, tuple[int, str]] = {}  # order to its highest number, and its event
-        self._counted: dict[str, tuple[Line, Fraction]] = {}  # orders that count, and what each adds
+        self._running = RunningPositions(legs=lambda row: as_traded(row) if row["trade_date"] == day else ())
+        self._became: dict[str, str] = {}  # order to what its newest row made of it, as `counts` names it
         self.seen = 0  # different rows
         self.repeated = 0
         self.last: tuple[dt.datetime, str, int] | None = None  # of the rows that count: executed at, order, number
@@ -41,68 +37,64 @@ class LiveTrades:
 
     def apply(self, row: Row) -> None:
         """Takes a row of `orders` in, see `changed`. A row that is known already changes nothing."""
-        key = (row["order_id"], row["sequence"])
+        order, number = key = (row["order_id"], row["sequence"])
         if key in self._known:
             self.repeated += 1
             return
         self._known.add(key)
         self.seen += 1
-        order, number = key
-        if number < self._latest.get(order, (0, ""))[0]:
+        moves = self._running.apply(row)
+        if self._running.sequence(order) != number:  # a newer row of it was here already
             return
-        self._latest[order] = (number, row["event"])
-        if before := self._counted.pop(order, None):
-            self._add(before[0], -before[1])
-        if row["event"] != "cancel" and row["trade_date"] == self.day:
-            line = self._line(row)
-            units = Fraction(row["quantity"]) * (1 if row["side"] == "buy" else -1)
-            self._counted[order] = (line, units)
-            self._add(line, units)
+        self._became[order] = (
+            "cancelled" if row["event"] == "cancel" else "counted" if row["trade_date"] == self.day else "of_other_days"
+        )
+        if self._became[order] == "counted":
+            self._name(row)
             told = (row["executed_at"], order, number)
             self.last = max(self.last or told, told)
+        for moved in moves:
+            if abs(moved.after) > MOST:
+                raise BadInput(
+                    f"The orders of {moved.line[1]} net to {float(moved.after):g} units, beyond {MOST:g}; correct them."
+                )
+            self.changed.add(moved.line)
 
-    def _add(self, line: Line, units: Fraction) -> None:
-        total = self.units.get(line, Fraction(0)) + units
-        if abs(total) > MOST:
-            raise BadInput(f"The orders of {line[1]} net to {float(total):g} units, beyond {MOST:g}; correct them.")
-        self.units[line] = total
-        self.changed.add(line)
-
-    def _line(self, row: Row) -> Line:
-        members = tuple(row[d] for d in DIMENSIONS)
-        attributes = row["attributes"] or {}
-        line = (row["contract_id"], members, canonical_json(dict(attributes)))
+    def _name(self, row: Row) -> None:
+        line = line_of(row)
         if line not in self.rows:
             self.rows[line] = {
-                **dict(zip(DIMENSIONS, members, strict=True)),
-                "trade": f"{LIVE}{digest(line[0], *map(str, members), line[2])[:16]}",
+                **dict(zip(DIMENSIONS, line[1], strict=True)),
+                "trade": f"{LIVE}{digest(line[0], *map(str, line[1]), line[2])[:16]}",
                 "contract_id": line[0],
                 "instrument_type": row["instrument_type"],
                 "currency": row["currency"],
                 "attributes": json.loads(line[2]),
             }
-        return line
+
+    @property
+    def open_lines(self) -> list[Line]:
+        """The lines that do not net to nothing, in the order of their keys."""
+        return [line for line, _ in self._running.open_lines()]
 
     def quantity(self, line: Line) -> float:
         """Net units of a line, rounded once."""
-        return float(self.units[line])
+        return float(self._running.lines.get(line, 0))
 
     @property
     def digest(self) -> str:
         """Names the units of all lines: the same for the same orders, in whatever order they came."""
         if self._digest[0] != self.seen:
-            told = sorted((self.rows[x]["trade"], str(units)) for x, units in self.units.items() if units)
+            told = sorted((self.rows[x]["trade"], str(units)) for x, units in self._running.open_lines())
             self._digest = (self.seen, digest(canonical_json(told)))
         return self._digest[1]
 
     @property
     def counts(self) -> dict[str, int]:
         """How many orders are known, count, were cancelled, and are of other days."""
-        cancelled = sum(event == "cancel" for _, event in self._latest.values())
+        became = Counter(self._became.values())
         return {
-            "orders": len(self._latest),
-            "counted": len(self._counted),
-            "cancelled": cancelled,
-            "of_other_days": len(self._latest) - cancelled - len(self._counted),
-            "lines": sum(1 for units in self.units.values() if units),
+            "orders": len(self._became),
+            **{name: became[name] for name in ("counted", "cancelled", "of_other_days")},
+            "lines": len(self.open_lines),
         }

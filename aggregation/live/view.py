@@ -41,8 +41,8 @@ _MOST_CHANGES = 4096  # until a slot is made anew: the bound grows with each
 
 @dataclasses.dataclass
 class _Line:
-    """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where it came
-    since."""
+    """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where
+    it came since."""
 
     row: int
     group: int

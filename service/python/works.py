@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.jobs import (
-    BRANCH,
-    COVARIANCE,
     ALARM_BAND,
     BRANCH,
+    COVARIANCE,
     LIVE_ALARMS,
     LIVE_SNAPSHOT,
     MARKET_ACT,
@@ -20,8 +19,6 @@ from service.jobs import (
     STANDARD,
     VALUATION,
 )
-from service.jobs import BRANCH, LIVE_SNAPSHOT, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
-from service.jobs import ALARM_BAND, BRANCH, LIVE_ALARMS, LIVE_SNAPSHOT, MARKET_ACT, MARKET_CHECK, NETTING, RELEASE, SCENARIO_SET, STANDARD, VALUATION
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,7 @@ WORKS: Mapping[str, Work] = {
         "scenarios.market.intraday_covariance:IntradayCovarianceRequest",
         "/covariances/intraday",
         "Make a covariance of intraday levels and store it under a name.",
+    ),
     "take_live_snapshot": Work(
         LIVE_SNAPSHOT,
         "aggregation.live.opening:LiveDay",
