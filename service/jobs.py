@@ -49,6 +49,7 @@ COVARIANCE = "covariance"  # scenarios.market.intraday_covariance.IntradayCovari
 LIVE_SNAPSHOT = "live_snapshot"  # aggregation.live.opening.LiveDay
 LIVE_ALARMS = "live_alarms"  # aggregation.live.opening.LiveDay
 ALARM_BAND = "alarm_band"  # aggregation.live.alarms.BandRequest
+ORDER_FEED = "order_feed"  # {"feed": its name, "file": a FeedBatch, "versions": those it follows from}
 INGEST = "ingest"  # service.work.IngestRequest
 ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine

@@ -30,6 +30,7 @@ from service.jobs import (
     MARKET_ACT,
     MARKET_CHECK,
     NETTING,
+    ORDER_FEED,
     QUESTION,
     RELEASE,
     SCENARIO_SET,
@@ -241,6 +242,12 @@ def _set_band(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.live.alarms import BandRequest, set_band
 
     return set_band(session, validated(BandRequest, request, "job"))
+def _feed_orders(session: Session, request: Request) -> dict[str, Any]:
+    """Commits what a feed has read while an engine holds the lake."""
+    from lake.landing.order_feeds.batch import FeedBatch
+
+    batch = FeedBatch.read(Path(request["file"]), request["feed"], request["versions"])
+    return {"versions": batch.commit(session.writer())}
 
 
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
@@ -274,6 +281,7 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     LIVE_SNAPSHOT: _take_snapshot,
     LIVE_ALARMS: _record_alarms,
     ALARM_BAND: _set_band,
+    ORDER_FEED: _feed_orders,
     MARKET_ACT: _act_on_market,
     MARKET_CHECK: _check_market,
     RELEASE: _release,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lake.committer import Committer
 from lake.landing.order_feeds.drop_copy import DropCopy, Rules
-from lake.landing.order_feeds.feed import OrderFeed
+from lake.landing.order_feeds.feed import OrderFeed, committing
 from lake.landing.order_feeds.fix_log import FixLog
 from lake.landing.order_feeds.folder import FolderSource
 from lake.landing.order_feeds.portion import Source
@@ -44,7 +44,7 @@ def read(lake: Path, folder: Path, name: str) -> None:
         if name == "fix"
         else FolderSource(folder / "files", reader, settle_seconds=0)
     )
-    OrderFeed(opened, name, source, reader, lambda: Committer(opened, "feed"), most_rows=5).run(
+    OrderFeed(opened, name, source, reader, committing(lambda: Committer(opened, "feed")), most_rows=5).run(
         lambda seconds: False, once=True
     )
 

@@ -10,13 +10,14 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.committer import Committer
 from lake.dates import FIRST, LAST
@@ -116,6 +117,11 @@ class OrderReader:
         file = TextRows(Path(name), (*self.columns, *attributes), [(1, cells)], issues)
         return self.all_of(file)[0][1]
 
+    def contracts_of(self, rows: Iterable[Row]) -> pa.Table:
+        """The contracts that rows are of, as the table `contracts` has them."""
+        ids = sorted({r["contract_id"] for r in rows if r["contract_id"]})
+        return pa.Table.from_pylist([dict(self.contracts[i]) for i in ids], schema=CONTRACTS.schema)
+
     def _row(self, file: TextRows, number: int, cells: Cells) -> Row | None:
         """The row, or None where faults of it were added to the file's."""
         before = len(file.issues)
@@ -206,17 +212,18 @@ def _content(row: Row) -> bytes:
     return hashlib.blake2b("\0".join(cells).encode(), digest_size=16).digest()
 
 
-def put_orders(
-    committer: Committer, rows: list[Row], contracts: Mapping[str, Mapping[str, str]], note: Mapping[str, Any]
-) -> int:
-    """Commits rows that the lake has not, and before them the contracts that it lacks; returns the version of `orders`."""
-    here = {r["contract_id"] for r in rows if r["contract_id"]}
-    known = set(committer.lake.read("contracts", ["contract_id"])["contract_id"].to_pylist()) if here else set()
-    lacking = [dict(contracts[c]) for c in sorted(here - known)]
-    if lacking:
-        committer.put("contracts", pa.Table.from_pylist(lacking, schema=CONTRACTS.schema), note=note)
-    rows = sorted(rows, key=lambda r: (r["order_id"], r["sequence"]))
-    return committer.put("orders", pa.Table.from_pylist(rows, schema=ORDERS.schema), note=note)
+def orders_table(rows: Iterable[Row]) -> pa.Table:
+    """Rows as the table `orders` has them, in the order of its key."""
+    return pa.Table.from_pylist(sorted(rows, key=lambda r: (r["order_id"], r["sequence"])), schema=ORDERS.schema)
+
+
+def put_orders(committer: Committer, rows: pa.Table, contracts: pa.Table, note: Mapping[str, Any]) -> int:
+    """Commits rows that the lake has not, and before them those of their contracts that it lacks; returns the version of `orders`."""
+    known = committer.lake.read("contracts", ["contract_id"])["contract_id"]
+    lacking = contracts.filter(pc.invert(pc.is_in(contracts["contract_id"], known)))
+    if lacking.num_rows:
+        committer.put("contracts", lacking, note=note)
+    return committer.put("orders", rows, note=note)
 
 
 def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -> OrdersReport:
@@ -236,7 +243,7 @@ def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -
     refuse_whole(path.name, issues)
     version = known.version
     if fresh:
-        version = put_orders(committer, fresh, reader.contracts, {"orders": path.name})
+        version = put_orders(committer, orders_table(fresh), reader.contracts_of(fresh), {"orders": path.name})
         for row in fresh:
             known.add(row)
     days = [row["trade_date"] for _, row in made if row["trade_date"]]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import threading
 import time
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lake.errors import BadInput
+from lake.errors import BadInput, Conflict
+from service import client
 from service.cli.given import open_lake
 from service.cli.options import JsonOption, LakeOption
+from service.jobs import ORDER_FEED, JobTable
 from service.rendering import display
 
 if TYPE_CHECKING:
-    from lake.landing.order_feeds.feed import FeedReport
+    from lake.landing.order_feeds.batch import FeedBatch
+    from lake.landing.order_feeds.feed import FeedReport, Store
     from lake.landing.order_feeds.portion import Source
     from lake.landing.orders import OrderReader
     from lake.tables import Lake
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - see service.cli.main
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+JOB_POLL_SECONDS = 0.1
 TELL_SECONDS = 10.0  # between two lines about how far a feed is
 
 
@@ -60,7 +68,6 @@ def feed_orders_command(
     json: JsonOption = False,
 ) -> None:
     """Bring orders in as they arrive, each exactly once in effect, until Ctrl-C."""
-    from lake.committer import Committer
     from lake.landing.order_feeds.feed import OrderFeed
     from service.ending import at_signals
     from valuation.books.orders import order_reader
@@ -71,16 +78,8 @@ def feed_orders_command(
     reader = order_reader(opened, accept_unknown_factors=accept_unknown_factors)
     source = _source(reader, folder, marker, settle_seconds, kafka, topic, kafka_settings, fix, drop_copy)
     called = name or (folder.absolute().name if folder else topic if topic else fix.stem if fix else "")
-    feed = OrderFeed(
-        opened,
-        called,
-        source,
-        reader,
-        lambda: Committer(opened, f"varlake feed orders {called}"),
-        most_rows=rows,
-        seconds=every_seconds,
-    )
     stop, told_at = threading.Event(), [time.monotonic()]
+    feed = OrderFeed(opened, called, source, reader, _store(opened, stop), most_rows=rows, seconds=every_seconds)
 
     def stopped(seconds: float) -> bool:
         if not json and time.monotonic() - told_at[0] >= TELL_SECONDS:
@@ -95,6 +94,42 @@ def feed_orders_command(
         finally:
             source.close()
     display.print_json(report.to_dict()) if json else _say(report, feed.held_by)
+
+
+def _store(lake: Lake, stop: threading.Event) -> Store:
+    """Commits batches here, or has the engine do it that holds the lake."""
+    from lake.landing.order_feeds.feed import committing
+
+    def store(batch: FeedBatch) -> Mapping[str, int]:
+        with client.writer(lake, f"feed orders {batch.feed}") as committer:
+            if committer is not None:
+                return committing(lambda: contextlib.nullcontext(committer))(batch)
+        return _stored_by_engine(lake, batch, stop)
+
+    return store
+
+
+def _stored_by_engine(lake: Lake, batch: FeedBatch, stop: threading.Event) -> Mapping[str, int]:
+    """Has the engine commit a batch; raises `Conflict` where it does not, or the feed is to stop before it has."""
+    table, folder = JobTable.of(lake), lake.state / "feeds" / batch.feed
+    shutil.rmtree(folder, ignore_errors=True)  # what a feed of this name left that was killed
+    path = folder / f"{uuid.uuid4().hex}.arrow"
+    batch.write(path)
+    try:
+        request = {"feed": batch.feed, "file": str(path), "versions": dict(batch.versions)}
+        job, _ = table.submit(ORDER_FEED, request)
+        while (job := table.get(job.job_id)).state in ("queued", "running"):
+            engine = table.engine()
+            if stop.wait(JOB_POLL_SECONDS) or engine is None or not engine.alive:
+                # where it is committed all the same, the next start finds it marked as read
+                table.request_cancel(job.job_id)
+                raise Conflict("The engine had not committed the rows that wait.")
+    finally:
+        path.unlink(missing_ok=True)
+    if job.result is None:
+        raise Conflict(job.problem["detail"] if job.problem else f"Job {job.job_id} was cancelled.")
+    versions: dict[str, int] = job.result["versions"]
+    return versions
 
 
 def _source(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
+from lake.landing.order_feeds.batch import FeedBatch, versions_read
 from lake.landing.order_feeds.portion import (
     INCOMPLETE,
     OPEN,
@@ -27,18 +28,21 @@ from lake.landing.order_feeds.portion import (
     WAITING,
     Execution,
     Mark,
+    Place,
     Portion,
     Resumed,
     Source,
     Told,
 )
-from lake.landing.orders import KnownOrders, OrderReader, Row, other_content, put_orders
+from lake.landing.orders import KnownOrders, OrderReader, Row, orders_table, other_content
 from lake.schemas import ORDER_FEED_MESSAGES, ORDER_FEEDS
 from lake.tables import NEVER_WRITTEN, Lake
 from lake.words import first_of
 
 ACT = "order_feed"
-Writer = Callable[[], AbstractContextManager[Committer]]
+Store = Callable[
+    [FeedBatch], Mapping[str, int]
+]  # commits a batch, and gives the versions then; `Conflict` where it cannot
 _NAME = re.compile(r"[\w.-]{1,80}")
 
 
@@ -67,8 +71,7 @@ class FeedReport:
 
 
 class OrderFeed:
-    """Reads a source and commits what it gives. writer : gives the lake's committer; it is held for each commit alone, so that others
-    can write between two.
+    """Reads a source and has what it gives committed. store : see `committing`, which holds the lake for each commit alone.
 
     most_rows, seconds : a commit is made when so many rows have come, or this long after the first of them. Nothing more is read while
     rows wait for a commit that cannot be made: what is in memory is one portion more than `most_rows` at most, beside a digest
@@ -81,7 +84,7 @@ class OrderFeed:
         name: str,
         source: Source,
         reader: OrderReader,
-        writer: Writer,
+        store: Store,
         *,
         most_rows: int = 10_000,
         seconds: float = 5.0,
@@ -89,10 +92,13 @@ class OrderFeed:
         if not _NAME.fullmatch(name):
             raise BadInput(f"Feed {name!r}: expected a name of at most 80 letters, digits, '.', '_' and '-'.")
         self.name = name
-        self._lake, self._source, self._reader, self._writer = lake, source, reader, writer
+        self._lake, self._source, self._reader, self._store = lake, source, reader, store
         self._most_rows, self._seconds = most_rows, seconds
-        self._known = KnownOrders(lake)
-        self._marks, self._told = stored(lake, name)
+        self._versions: dict[str, int]
+        self._known: KnownOrders
+        self._marks: dict[str, Mark]
+        self._told: dict[Place, Told]
+        self._look()
         self._waiting = Portion()
         self._since: float | None = None  # when the first of what waits was read
         self._done: Counter[str] = Counter()
@@ -121,66 +127,65 @@ class OrderFeed:
                 return
 
     def _commit(self) -> bool:
-        """Commits what waits; False where somebody else holds the lake."""
-        try:
-            with self._writer() as committer:
-                self.held_by = None
-                self._write(committer)
-        except Conflict as error:
-            self.held_by = error.message
-            return False
+        """Commits what waits; False where it cannot be just now, as somebody else holds the lake."""
+        if versions_read(self._lake) != self._versions:  # somebody else has written
+            self._look()
+        fresh, kept, marks, duplicates = self._sifted()
+        changed = fresh or kept != self._told or marks != self._marks
+        if changed:
+            try:
+                self._versions = dict(self._store(self._batch(fresh, kept, marks)))
+            except Conflict as error:
+                self.held_by = error.message
+                return False
+        self.held_by = None
+        for row in fresh:
+            self._known.add(row)
+        self._known.version = self._versions["orders"]
+        self._told, self._marks = kept, marks
+        done = {"rows": len(fresh), "duplicates": duplicates, "commits": int(bool(changed))}
+        self._done += self._waiting.counts + Counter(done)
         self._waiting, self._since = Portion(), None
         return True
 
-    def _write(self, committer: Committer) -> None:
-        lake, waiting = committer.lake, self._waiting
-        if lake.version("orders") != self._known.version:  # somebody else has written
-            self._known = KnownOrders(lake)
+    def _look(self) -> None:
+        """Reads what the lake has."""
+        self._versions = versions_read(self._lake)
+        self._known = KnownOrders(self._lake)
+        self._marks, self._told = stored(self._lake, self.name)
+
+    def _sifted(self) -> tuple[list[Row], dict[Place, Told], dict[str, Mark], int]:
+        """Of what waits the rows that the lake has not, the messages and marks that are kept then, and how many rows were known."""
         fresh: dict[tuple[str, int], Row] = {}
-        refused: dict[tuple[str, int], Told] = {}
+        told: dict[Place, Told | None] = {**self._told, **self._waiting.told}
         duplicates = 0
-        for place, text, row in waiting.rows:
+        for place, text, row in self._waiting.rows:
             key = row["order_id"], row["sequence"]
             held = fresh.get(key)
             other = self._known.other(row) if held is None else self._known.differ(held, row)
             if other is not None:
-                refused[place] = Told(REFUSED, other_content(row, "", other).message, text)
+                told[place] = Told(REFUSED, other_content(row, "", other).message, text)
             elif held is None and row not in self._known:
                 fresh[key] = row
             else:
                 duplicates += 1
-        told = {**self._told, **waiting.told, **refused}
         kept = {place: message for place, message in told.items() if message is not None}
-        marks = {**self._marks, **waiting.marks}
-        if not fresh and kept == self._told and marks == self._marks:
-            self._count(waiting, 0, duplicates, made=False)
-            return
-        note = {"order_feed": self.name}
-        with committer.acting(ACT, {"feed": self.name, "rows": len(fresh), "marks": len(waiting.marks)}):
-            if fresh:
-                version = put_orders(committer, list(fresh.values()), self._reader.contracts, note)
-                for row in fresh.values():
-                    self._known.add(row)
-                self._known.version = version
-            if kept != self._told:
-                rows = [
-                    {"feed": self.name, "part": part, "position": position, **message._asdict()}
-                    for (part, position), message in sorted(kept.items())
-                ]
-                self._put(committer, ORDER_FEED_MESSAGES.name, rows)
-            # last: what is committed is behind what is marked as read in no state that a kill can leave
-            marked = [{"feed": self.name, "part": part, **mark._asdict()} for part, mark in sorted(marks.items())]
-            self._put(committer, ORDER_FEEDS.name, marked)
-        self._told, self._marks = kept, marks
-        self._count(waiting, len(fresh), duplicates, made=True)
+        return list(fresh.values()), kept, {**self._marks, **self._waiting.marks}, duplicates
 
-    def _put(self, committer: Committer, table: str, rows: list[dict[str, Any]]) -> None:
-        schema = (ORDER_FEEDS if table == ORDER_FEEDS.name else ORDER_FEED_MESSAGES).schema
-        made = pa.Table.from_pylist(rows, schema=schema)
-        committer.put(table, made, replace=True, note={"order_feed": self.name}, emptied=() if rows else (self.name,))
-
-    def _count(self, waiting: Portion, rows: int, duplicates: int, *, made: bool) -> None:
-        self._done += waiting.counts + Counter({"rows": rows, "duplicates": duplicates, "commits": int(made)})
+    def _batch(self, fresh: list[Row], kept: Mapping[Place, Told], marks: Mapping[str, Mark]) -> FeedBatch:
+        messages = [
+            {"feed": self.name, "part": part, "position": position, **message._asdict()}
+            for (part, position), message in sorted(kept.items())
+        ]
+        marked = [{"feed": self.name, "part": part, **mark._asdict()} for part, mark in sorted(marks.items())]
+        return FeedBatch(
+            self.name,
+            self._versions,
+            orders_table(fresh),
+            self._reader.contracts_of(fresh),
+            pa.Table.from_pylist(messages, schema=ORDER_FEED_MESSAGES.schema),
+            pa.Table.from_pylist(marked, schema=ORDER_FEEDS.schema),
+        )
 
     def report(self) -> FeedReport:
         """What was done so far."""
@@ -202,6 +207,17 @@ class OrderFeed:
             self._source.lag(),
             done,
         )
+
+
+def committing(writer: Callable[[], AbstractContextManager[Committer]]) -> Store:
+    """Commits batches with the committers that it is given, one each, so that others can write between two."""
+
+    def store(batch: FeedBatch) -> Mapping[str, int]:
+        asked = {"feed": batch.feed, "rows": batch.orders.num_rows}
+        with writer() as committer, committer.acting(ACT, asked):
+            return batch.commit(committer)
+
+    return store
 
 
 def stored(lake: Lake, feed: str) -> tuple[dict[str, Mark], dict[tuple[str, int], Told]]:

@@ -14,7 +14,7 @@ from order_events import order_lake
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.landing.order_feeds.drop_copy import DropCopy, Rules, read_rules
-from lake.landing.order_feeds.feed import FeedReport, OrderFeed
+from lake.landing.order_feeds.feed import FeedReport, OrderFeed, committing
 from lake.landing.order_feeds.fix_log import FixLog
 from lake.landing.order_feeds.fix_messages import SequenceNumbers, find_messages
 from lake.landing.order_feeds.folder import FolderSource
@@ -81,7 +81,11 @@ def run(lake: Lake, log: Path, *more: bytes) -> FeedReport:
     rules = log.with_name("rules.toml")
     rules.write_text(RULES)
     feed = OrderFeed(
-        lake, "broker", FixLog(log, DropCopy(reader, read_rules(rules))), reader, lambda: Committer(lake, "test")
+        lake,
+        "broker",
+        FixLog(log, DropCopy(reader, read_rules(rules))),
+        reader,
+        committing(lambda: Committer(lake, "test")),
     )
     feed.run(lambda seconds: False, once=True)
     return feed.report()
@@ -307,7 +311,7 @@ def test_logs_in_a_folder_are_read_whole(lake: Lake, tmp_path: Path) -> None:
 
     def go(copy: DropCopy | None) -> FeedReport:
         source = FolderSource(folder, reader, settle_seconds=0, drop_copy=copy)
-        feed = OrderFeed(lake, "in", source, reader, lambda: Committer(lake, "test"))
+        feed = OrderFeed(lake, "in", source, reader, committing(lambda: Committer(lake, "test")))
         feed.run(lambda seconds: False, once=True)
         return feed.report()
 

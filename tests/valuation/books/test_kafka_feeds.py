@@ -21,7 +21,7 @@ from order_events import HEADER, order, order_lake
 
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound, NotReady
-from lake.landing.order_feeds.feed import FeedReport, OrderFeed
+from lake.landing.order_feeds.feed import FeedReport, OrderFeed, committing
 from lake.landing.order_feeds.kafka import KafkaSource, read_settings
 from lake.tables import Lake
 from valuation.books.orders import order_reader
@@ -82,7 +82,7 @@ def lake(tmp_path: Path) -> Lake:
 def run(lake: Lake, topic: Topic, **options: Any) -> FeedReport:
     reader = order_reader(lake)
     source = KafkaSource(topic.broker.address, topic.name, reader)
-    feed = OrderFeed(lake, topic.name, source, reader, lambda: Committer(lake, "test"), **options)
+    feed = OrderFeed(lake, topic.name, source, reader, committing(lambda: Committer(lake, "test")), **options)
     feed.run(lambda seconds: False, once=True)
     report = feed.report()
     source.close()
@@ -155,17 +155,18 @@ def test_rows_come_as_json_and_as_csv_and_what_is_wrong_is_told_with_its_place(l
     assert (told.rows, told.duplicates, told.refused, told.lag) == (5, 1, 9, {"messages": 0})
     assert units(lake) == Fraction("0.0000000000000001")  # in doubles it is 1.1e-16
     kept = {r["position"]: r["reason"] for r in lake.read("order_feed_messages").to_pylist()}
-    assert [kept[n].split(";")[0][:40] for n in range(9)] == [
+    begin = (
         "the message has no row",
-        "the key of the message is F, and its ord",
-        "row 1, column quantity: expected a posit",
-        "qty: Unknown column 'qty'. Nearest valid",
+        "the key of the message is F, and its order_id G",
+        "row 1, column quantity: expected a positive number",
+        "qty: Unknown column 'qty'. ",
         "column quantity is no text and no number",
-        "the message is empty; a cancel is a row ",
+        "the message is empty",
         "the message is no text in UTF-8",
-        "the message is no JSON: Expecting proper",
+        "the message is no JSON: ",
         "the message gives a column twice",
-    ]
+    )
+    assert [n for n, text in enumerate(begin) if not kept[n].startswith(text)] == []
     assert run(lake, topic).counts == {}
 
 
@@ -254,7 +255,7 @@ def test_a_feed_that_stops_says_how_far_behind_it_is(lake: Lake, topic: Topic) -
     topic.put(*(event(f"A{n}", "1") for n in range(500)))
     reader = order_reader(lake)
     source = KafkaSource(topic.broker.address, topic.name, reader)
-    stopping = OrderFeed(lake, topic.name, source, reader, lambda: Committer(lake, "test"))
+    stopping = OrderFeed(lake, topic.name, source, reader, committing(lambda: Committer(lake, "test")))
     assert stopping.report().lag == {"messages": 500}
     source.close()
 
@@ -264,7 +265,11 @@ def test_what_is_not_there_is_told(lake: Lake, topic: Topic, tmp_path: Path) -> 
 
     def opened(address: str, name: str, settings: dict[str, str] | None = None) -> OrderFeed:
         return OrderFeed(
-            lake, name, KafkaSource(address, name, reader, settings), reader, lambda: Committer(lake, "test")
+            lake,
+            name,
+            KafkaSource(address, name, reader, settings),
+            reader,
+            committing(lambda: Committer(lake, "test")),
         )
 
     with pytest.raises(NotFound, match="There is no topic none"):

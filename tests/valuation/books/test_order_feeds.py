@@ -11,7 +11,7 @@ from order_events import HEADER, order, order_lake
 
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.landing.order_feeds.feed import FeedReport, OrderFeed
+from lake.landing.order_feeds.feed import FeedReport, OrderFeed, committing
 from lake.landing.order_feeds.folder import FolderSource
 from lake.tables import Lake
 from valuation.books.orders import order_reader
@@ -36,7 +36,7 @@ def feed_of(lake: Lake, folder: Path, **options: Any) -> OrderFeed:
     reader = order_reader(lake)
     limits = {k: options.pop(k) for k in ("most_rows", "seconds") if k in options}
     source = FolderSource(folder, reader, settle_seconds=0.0, **options)
-    return OrderFeed(lake, "folder", source, reader, lambda: Committer(lake, "test"), **limits)
+    return OrderFeed(lake, "folder", source, reader, committing(lambda: Committer(lake, "test")), **limits)
 
 
 def run(lake: Lake, folder: Path, **options: Any) -> FeedReport:
@@ -190,4 +190,4 @@ def test_names_and_folders_are_checked(lake: Lake, folder: Path) -> None:
         FolderSource(folder / "none", order_reader(lake))
     reader = order_reader(lake)
     with pytest.raises(BadInput, match="expected a name of at most 80"):
-        OrderFeed(lake, "a/b", FolderSource(folder, reader), reader, lambda: Committer(lake, "test"))
+        OrderFeed(lake, "a/b", FolderSource(folder, reader), reader, committing(lambda: Committer(lake, "test")))
