@@ -38,6 +38,7 @@ ACT_NAMES = (
     *("trail", "write", "compact", "clean", "pin", "unpin", "queue", "cancel"),
     *("valuation", "question", "scenario_set", "branch", "branch_deletion", "standard"),
     *("netting", "covariance", "market_act", "market_check", "release", "ingest"),
+    *("netting", "market_act", "market_check", "release", "order_feed", "ingest"),
     *("propose", "approve", "reject", "withdraw", "save_view", "change_view", "delete_view"),
     *("add_user", "change_user", "remove_user", "make_token", "revoke_token", "sign_in", "end_session"),
 )

@@ -299,6 +299,7 @@ class TestFiles:
         "lake/cleaning.py": "pins, which are acts, and what a cleaning removes, which is one",
         "lake/runtime/delta_jars.py": "no file of a lake",
         "lake/landing/positions.py": "no file of a lake",
+        "lake/landing/order_feeds/batch.py": "what a feed hands to the engine, which commits it as an act",
         "lake/landing/rows.py": "a list of the faults of a file, beside the lake's tables",
         "aggregation/kept_receipts.py": "versions that a receipt rests on, which a question keeps and changes nothing",
         "valuation/sets/cleaning.py": "no file of a lake: a plan",

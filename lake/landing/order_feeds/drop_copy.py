@@ -167,6 +167,8 @@ class DropCopy:
             if found is None or told.status == REFUSED:
                 continue
             (message,) = find_messages(told.text.encode("latin-1"), whole=True)
+            if message.fault is not None:  # longer than what is kept: it stays as it was told
+                continue
             report = _Report(found["session"], int(found["start"]), number, message.fields, told.text)
             if told.status == WAITING:
                 self._waiting[report.execution(19)].append(report)

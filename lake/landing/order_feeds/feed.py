@@ -40,9 +40,8 @@ from lake.tables import NEVER_WRITTEN, Lake
 from lake.words import first_of
 
 ACT = "order_feed"
-Store = Callable[
-    [FeedBatch], Mapping[str, int]
-]  # commits a batch, and gives the versions then; `Conflict` where it cannot
+# commits a batch, and gives the versions then; raises `Conflict` where it cannot
+Store = Callable[[FeedBatch], Mapping[str, int]]
 _NAME = re.compile(r"[\w.-]{1,80}")
 
 
