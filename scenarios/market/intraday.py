@@ -134,10 +134,10 @@ def ingest_ticks(
     for day in days:
         levels = _levels(day, markets, bucket_seconds, source, became)
         states += _states(levels)
-        stored = lake.read("intraday_levels", among={"date": [day.date]}).sort_by(_ORDER)
+        stored = _in_order(lake.read("intraday_levels", among={"date": [day.date]}))
         mine = pc.equal(stored["source"], source)
         if not stored.filter(mine).equals(levels):
-            there = pa.concat_tables([stored.filter(pc.invert(mine)), levels]).sort_by(_ORDER)
+            there = _in_order(pa.concat_tables([stored.filter(pc.invert(mine)), levels]))
             version = committer.put("intraday_levels", there, replace=True, note={"ticks": path.name})
     seen = dict(rows.told)
     duplicates, not_held = seen.pop("duplicates"), seen.pop("not_held")
@@ -165,7 +165,14 @@ def ingest_ticks(
     )
 
 
-_ORDER = [(c, "ascending") for c in INTRADAY_LEVELS.key]
+def _in_order(rows: pa.Table) -> pa.Table:
+    """The levels of a day by factor and bucket; sorted only where they are not so already, as those just made mostly are."""
+    factor = rows["risk_factor_id"].combine_chunks().dictionary_encode()
+    names, code = factor.dictionary.to_pylist(), np.diff(factor.indices.to_numpy())
+    end = np.diff(rows["bucket_end"].cast(pa.int64()).to_numpy())
+    if names == sorted(names) and ((code > 0) | ((code == 0) & (end > 0))).all():
+        return rows
+    return rows.sort_by([("risk_factor_id", "ascending"), ("bucket_end", "ascending")])
 
 
 class _Markets:
@@ -274,7 +281,7 @@ def _levels(day: _Day, markets: _Markets, bucket_seconds: int, source: str, beca
             for fate, count in zip(*np.unique(found.fate, return_counts=True), strict=True):
                 became[[*FATES][fate]] += int(count)
             parts.append(_rows(found, names, day.date, source, start, bucket_seconds))
-    return pa.concat_tables(parts).sort_by(_ORDER)
+    return _in_order(pa.concat_tables(parts))
 
 
 def _rows(found: Aligned, names: list[str], date: dt.date, source: str, start: int, seconds: int) -> pa.Table:

@@ -312,6 +312,18 @@ def bench_ingest_command(
     harness.report(ingest.bench_ingest(positions, values, vectors, scenarios), output)
 
 
+@app.command("live")
+def bench_live_command(
+    messages: Annotated[int, typer.Option("--messages", help="FIX messages of market data.")] = 400_000,
+    ticks: Annotated[int, typer.Option("--ticks", help="Ticks that are aligned.")] = 5_000_000,
+    output: OutputOption = None,
+) -> None:
+    """FIX messages and ticks a second of one core, and milliseconds of a covariance's slide, against limits and peers."""
+    from service.bench import harness, live
+
+    harness.report(live.bench_live(messages, ticks), output)
+
+
 @app.command("profiles")
 def bench_profiles_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts with values on paths.")] = 4000,

@@ -303,6 +303,7 @@ class TestFiles:
         "lake/landing/rows.py": "a list of the faults of a file, beside the lake's tables",
         "aggregation/kept_receipts.py": "versions that a receipt rests on, which a question keeps and changes nothing",
         "valuation/sets/cleaning.py": "no file of a lake: a plan",
+        "scenarios/market/sample_ticks.py": "no file of a lake",
         "service/cli/ingest.py": "no file of a lake",
         "service/cli/audit.py": "no file of a lake",
     }

@@ -231,7 +231,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
         case.body = {"as_of": f"{MONDAY}T18:00:00Z", "positions_date": str(MONDAY)}
         return
     if case.path == "/api/v1/covariances/intraday" and isinstance(case.body, dict):
-        case.body = {**case.body, "as_of": f"{MONDAY}T18:00:00Z", "matrix": "day"}
+        case.body = {"as_of": f"{MONDAY}T18:00:00Z", "matrix": "day"}
         return
     if "risk_factor_id" in query and case.path == "/api/v1/market-data/history":
         query["risk_factor_id"] = "EQ:AAA"
