@@ -116,10 +116,10 @@ def run_contributions(
     Raises `BadInput` for more than one measure or level and where the measure has no such split, and as `run_query` does.
     """
     _one(query)  # what is asked wrongly is said before anything is opened
-    return contributions(open_inputs(cache or VectorCache(lake), query), query, threads)
+    return contributions_of(open_inputs(cache or VectorCache(lake), query), query, threads)
 
 
-def contributions(inputs: Inputs, query: ContributionQuery, threads: int | None = None) -> ContributionResult:
+def contributions_of(inputs: Inputs, query: ContributionQuery, threads: int | None = None) -> ContributionResult:
     """As `run_contributions`, from opened inputs."""
     asked = _one(query)
     if query.scale_to_days is not None:

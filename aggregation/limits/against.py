@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.book.changes import Changes
-from aggregation.limits.held import Limit, in_words
+from aggregation.limits.held import Limit, node_text
 from aggregation.limits.trial import NodeTrial, Trial, known
 from aggregation.limits.use import NOT_COMPUTED
 from aggregation.measures import AskedMeasure
@@ -50,7 +50,7 @@ class Against:
 def against(limit: Limit, side: Trial, scope: Scope, estimator: str) -> Against | None:
     """None where no trade touches the limit. Raises `NotValued` where nothing answers for its node."""
     names = ("limit", "measure", "level", "horizon_days", "currency", "amount", "warning")
-    row: dict[str, Any] = {**{n: getattr(limit, n) for n in names}, "node": in_words(limit.node), "reason": None}
+    row: dict[str, Any] = {**{n: getattr(limit, n) for n in names}, "node": node_text(limit.node), "reason": None}
     try:
         if not side.touches(limit.node, limit.currency):
             return None

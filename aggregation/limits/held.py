@@ -74,7 +74,7 @@ class Limit:
         return used / self.amount if self.amount else None
 
 
-def limits_on(session: Session, day: dt.date) -> list[Limit]:
+def var_limits_on(session: Session, day: dt.date) -> list[Limit]:
     """The limits that hold on a day and that whoever asks may see, by name."""
     lake = session.lake
     shown = lake.shows_totals() if lake.reader else None
@@ -89,7 +89,7 @@ def _limits_on(session: Session, day: dt.date) -> list[Limit]:
     return [Limit(**{**r, "node": parse_filters(r["node"]) if r["node"] else ()}) for r in rows]
 
 
-def in_words(node: Node) -> str | None:
+def node_text(node: Node) -> str | None:
     """The node as its filters are written; None for everything held."""
     return ";".join(map(str, node)) or None
 

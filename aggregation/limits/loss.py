@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from aggregation.limits.held import Limit, in_words
+from aggregation.limits.held import Limit, node_text
 from lake.errors import BadInput, NotFound, counted
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Snapshot
@@ -43,7 +43,7 @@ def loss_of(snapshot: Snapshot, limit: Limit, day: dt.date) -> Loss:
     wanted = limit.horizon_days or 1
     last = sorted(set(rows["pnl_date"].to_pylist()))[-wanted:]
     if day not in last:
-        whose = f" of {of}" if (of := in_words(limit.node)) else ""
+        whose = f" of {of}" if (of := node_text(limit.node)) else ""
         raise NotFound(f"There is no actual P&L{whose} on {day}.")
     rows = rows.filter(pc.greater_equal(rows["pnl_date"], last[0]))
     order = [(c, "ascending") for c in ("pnl_date", *DIMENSION_COLUMNS)]

@@ -20,7 +20,7 @@ from aggregation.book.changes import Changes, edit
 from aggregation.book.entitled_lake import shows_node
 from aggregation.limits.against import LIMITS, Against, against, each_order, schema_of_orders, verdict_of
 from aggregation.limits.blotter import as_trades
-from aggregation.limits.held import TABLE, Node, Openings, in_words, limits_on
+from aggregation.limits.held import TABLE, Node, Openings, node_text, var_limits_on
 from aggregation.limits.trial import NodeTrial, Trial, known
 from aggregation.limits.use import not_shown, scopes_of
 from aggregation.measures import AskedMeasure, asked_measures
@@ -108,7 +108,7 @@ def _answer(session: Session, query: PreTradeQuery) -> PreTrade:
     seen, firm = Trial(openings, scope, changes), _firm(session, scope, changes)
     everything = seen.node((), query.currency)
     told = []
-    for limit in limits_on(session, query.as_of):
+    for limit in var_limits_on(session, query.as_of):
         side = seen if limit.node or not session.lake.reader else firm
         if limit.of_tail and side is not None:
             told += [t for t in (against(limit, side, scope, query.estimator),) if t is not None]
@@ -179,7 +179,7 @@ def _nodes(
 def _of_node(asked: Sequence[AskedMeasure], kind: str, node: Node, of: NodeTrial) -> dict[str, Any]:
     row: dict[str, Any] = {
         "kind": kind,
-        "node": in_words(node),
+        "node": node_text(node),
         "trades": int(of.mine.sum()),
         "positions": of.positions,
     }
@@ -219,7 +219,7 @@ def _notes(
     if failures:
         told = first_of((f"{f['trade']}: {f['message']}" for f in failures), between="; ")
         yield f"{counted(len(failures), 'trade has no value and is', 'trades have no value and are')} in no number: {told}"
-    if of_loss := sum(not limit.of_tail for limit in limits_on(session, query.as_of)):
+    if of_loss := sum(not limit.of_tail for limit in var_limits_on(session, query.as_of)):
         yield f"{counted(of_loss, 'limit of loss is', 'limits of loss are')} of P&L that was made; trades not yet done change none."
     if session.entitlement is None:
         return
@@ -251,7 +251,7 @@ def _value(session: Session, query: PreTradeQuery) -> PreTradeQuery:
 def _price(session: Session, query: PreTradeQuery) -> float:
     """Of a what-if for each node: those of the limits, the desks and everything, on both sides."""
     kinds = Counter(str(row.get("instrument_type")) for row in query.add)
-    nodes = 2 + len(limits_on(session, query.as_of)) + len({row.get("desk") for row in query.add})
+    nodes = 2 + len(var_limits_on(session, query.as_of)) + len({row.get("desk") for row in query.add})
     return nodes * price_of_changes(session, query.risk(), len(query.add), list(kinds.elements()))
 
 

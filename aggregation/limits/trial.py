@@ -23,7 +23,7 @@ from lake.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)
-class _Priced:
+class _TrialTrades:
     """The trades upon some inputs. place : (n_positions of their book,) the row of each trade; covered : (n_trades,)."""
 
     made: Additions
@@ -31,7 +31,7 @@ class _Priced:
     n: int
 
     @classmethod
-    def of(cls, inputs: Inputs, scope: Scope, changes: Changes) -> _Priced:
+    def of(cls, inputs: Inputs, scope: Scope, changes: Changes) -> _TrialTrades:
         valued = value_new(inputs, changes, scope.currency)
         made = added_trades(open_selection(inputs, scope), scope, changes, valued)
         covered = np.zeros(changes.added.num_rows, np.bool_)
@@ -96,13 +96,13 @@ class Trial:
     def __init__(self, openings: Openings, scope: Scope, changes: Changes) -> None:
         self.openings = openings
         self._scope, self._changes = scope, changes
-        self._priced: dict[int, _Priced] = {}
+        self._priced: dict[int, _TrialTrades] = {}
         self._pnl: dict[int, Floats] = {}
 
-    def priced(self, inputs: Inputs, currency: str) -> _Priced:
+    def priced(self, inputs: Inputs, currency: str) -> _TrialTrades:
         if id(inputs) not in self._priced:
             scope = self._scope.model_copy(update={"currency": currency})
-            self._priced[id(inputs)] = _Priced.of(inputs, scope, self._changes)
+            self._priced[id(inputs)] = _TrialTrades.of(inputs, scope, self._changes)
         return self._priced[id(inputs)]
 
     def touches(self, node: Node, currency: str) -> bool:

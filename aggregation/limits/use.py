@@ -12,8 +12,17 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.contributions.contributions import ContributionQuery, contributions
-from aggregation.limits.held import TABLE, Limit, Openings, in_words, lacking_in_words, limits_on, node_selection, there
+from aggregation.contributions.contributions import ContributionQuery, contributions_of
+from aggregation.limits.held import (
+    TABLE,
+    Limit,
+    Openings,
+    lacking_in_words,
+    node_selection,
+    node_text,
+    there,
+    var_limits_on,
+)
 from aggregation.limits.loss import ACTUAL_PNL, loss_of, short_in_words
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
@@ -113,7 +122,7 @@ class _Day:
     def __init__(self, session: Session, scope: Scope, estimator: str) -> None:
         self._session, self._scope, self._estimator = session, scope, estimator
         self.openings = Openings(session.cache, scope)
-        self.limits = limits_on(session, scope.as_of)
+        self.limits = var_limits_on(session, scope.as_of)
         # who sees everything sees the firm as any other node
         self._firm = None if not session.lake.reader else Openings(session.of(session.lake.whole()).cache, scope)
 
@@ -180,7 +189,7 @@ _OF_LIMIT = ("limit", "measure", "level", "horizon_days", "currency", "amount", 
 
 def _row(limit: Limit, use: _Use) -> dict[str, Any]:
     """A limit and its use; what cannot be computed says why."""
-    row = {**{n: getattr(limit, n) for n in _OF_LIMIT}, "node": in_words(limit.node), "reason": use.reason}
+    row = {**{n: getattr(limit, n) for n in _OF_LIMIT}, "node": node_text(limit.node), "reason": use.reason}
     if use.used is None:
         return {**row, "status": NOT_COMPUTED}
     figures = {"utilisation": limit.utilisation(use.used), "headroom": limit.amount - use.used}
@@ -216,7 +225,7 @@ def _drivers(query: LimitsQuery, limit: Limit, use: _Use) -> Iterator[dict[str, 
         risk = limit.asked(query.scope(), query.estimator)
         held = {"where": there(use.inputs.book, limit.node), "by": query.by, "top": query.top}
         asked = ContributionQuery(**{**dict(risk), **held, "figures": ("component",)})
-        for row in contributions(use.inputs, asked).rows.to_pylist():
+        for row in contributions_of(use.inputs, asked).rows.to_pylist():
             if row["part"] == "top":
                 yield told(";".join(f"{b}={row[b] or ''}" for b in query.by), row["component"])
     worst = sorted(use.days.items(), key=lambda day: (day[1], day[0]))
@@ -262,7 +271,7 @@ def scopes_of(session: Session, scope: Scope) -> list[Scope]:
     standards = cache.standards(session.lake.snapshot("standards"))
     named = scope.scenario_set is not None or scope.valuation_set is not None
     found: dict[str | None, Scope] = {}
-    for node in ((), *dict.fromkeys(limit.node for limit in limits_on(session, scope.as_of))):
+    for node in ((), *dict.fromkeys(limit.node for limit in var_limits_on(session, scope.as_of))):
         query = scope.model_copy(update={"where": node})
         found.setdefault(None if named else standard_for(standards, query).scenario_set, query)
     return list(found.values())
@@ -289,7 +298,7 @@ def _price(session: Session, query: LimitsQuery) -> float:
     for day in (None, query.since)[: 1 if query.since is None else 2]:
         scope = query.scope(day)
         size = size_of(session, scope, by=query.by)
-        total += 2 * len(limits_on(session, scope.as_of)) * size.seconds(a_group=SECONDS_A_RANK * size.scenarios)
+        total += 2 * len(var_limits_on(session, scope.as_of)) * size.seconds(a_group=SECONDS_A_RANK * size.scenarios)
     return total
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aggregation.limits.use import Limits
 
 
-def show_limits(result: Limits) -> None:
+def show_var_limits(result: Limits) -> None:
     """How much of each limit is used, then what drives the breaches."""
     compared = result.query.since is not None
     columns = [c for c in result.rows.column_names if compared or not (c.endswith("_before") or c == "change")]
