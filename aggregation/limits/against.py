@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.book.changes import Changes
-from aggregation.limits.held import Limit, node_text
+from aggregation.limits.held import NO_FIRM, Limit, node_text
 from aggregation.limits.trial import NodeTrial, Trial, known
 from aggregation.limits.use import NOT_COMPUTED
 from aggregation.measures import AskedMeasure
@@ -56,10 +56,11 @@ def against(limit: Limit, side: Trial, scope: Scope, estimator: str) -> Against 
             return None
         of = side.node(limit.node, limit.currency)
         asked = limit.measure_on(of.inputs, scope, estimator)
-    except NotValued:
-        raise
     except VarlakeError as error:
-        unknown = {"status_before": NOT_COMPUTED, "status_after": NOT_COMPUTED, "trades": 0, "reason": error.message}
+        if isinstance(error, NotValued) and not side.of_firm:
+            raise
+        why = NO_FIRM if side.of_firm else error.message
+        unknown = {"status_before": NOT_COMPUTED, "status_after": NOT_COMPUTED, "trades": 0, "reason": why}
         return Against(limit, {**row, **unknown}, np.zeros(0, np.bool_), np.zeros(0))
     row["trades"] = int(of.mine.sum())
     before, after = of.both(asked)
@@ -128,11 +129,8 @@ def schema_of_orders(asked: Sequence[AskedMeasure]) -> pa.Schema:
 def verdict_of(told: Sequence[Against], failures: Sequence[Any], n: int) -> tuple[str, str]:
     """The status of all trades together, and the sentence."""
     rows = [t.row for t in told]
-    lacking = (
-        [f"{len(failures)} of {counted(n, 'trade')} {'has' if len(failures) == 1 else 'have'} no value"]
-        if failures
-        else []
-    )
+    has = "has" if len(failures) == 1 else "have"
+    lacking = [f"{len(failures)} of {counted(n, 'trade')} {has} no value"] if failures else []
     lacking += [f"limit {r['limit']} is not computed" for r in rows if r["status_after"] == NOT_COMPUTED]
     over = [_over_in_words(r) for r in rows if r["status_after"] == "breach"]
     near = [f"{r['limit']} at {r['utilisation_after']:.1%}" for r in rows if r["status_after"] == "warning"]

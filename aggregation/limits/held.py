@@ -32,6 +32,7 @@ from valuation.sets.standards import Standard
 
 TABLE = "var_limits"
 Node = tuple[Filter, ...]  # by members alone; none for everything held
+NO_FIRM = "Everything held has no figure here: ask without a branch, a valuation set and as_known, of a day on which all of it is valued."
 Status = Literal["ok", "warning", "breach"]
 
 
@@ -130,15 +131,27 @@ def node_selection(inputs: Inputs, scope: Scope, node: Node, currency: str) -> S
     return open_selection(inputs, scope.model_copy(update={"by": (), "where": known, "currency": currency}))
 
 
-def lacking_in_words(selection: Selection | None, more: int = 0, covered: int = 0) -> str | None:
-    """How much of a node is in no figure and why; None where nothing lacks. more, covered : of trades that are added, and have a value."""
+def lacking_in_words(
+    selection: Selection | None, more: int = 0, covered: int = 0, *, of_firm: bool = False
+) -> str | None:
+    """How much of a node is in no figure and, but where it is of what others hold, why; None where nothing lacks. more, covered : of trades
+    that are added, and have a value."""
     counts = np.zeros(3, np.int64) if selection is None else selection.counts[-1]
     held = int(counts.sum()) + more
     lacking = held - int(counts[COVERED]) - covered
     if not lacking:
         return None
-    why = failed_in_words(selection) if selection is not None and counts[COVERED] < counts.sum() else ""
+    why = "" if of_firm or selection is None or counts[COVERED] == counts.sum() else failed_in_words(selection)
     return f"{lacking:,} of {counted(held, 'position')} {'is' if lacking == 1 else 'are'} not in the figure. {why}".rstrip()
+
+
+def firm_openings(session: Session, scope: Scope) -> Openings | None:
+    """Everything held, for who sees a part of it and is granted firm totals, of a plain question, as `var` with `whole_firm` is: a branch
+    could take away all but somebody's positions. None else."""
+    lake, plain = session.lake, not (scope.branch or scope.valuation_set or scope.as_known)
+    if not (lake.reader and lake.shows_totals() and plain):
+        return None
+    return Openings(session.of(lake.whole()).cache, scope)
 
 
 class Openings:

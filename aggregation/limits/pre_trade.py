@@ -20,7 +20,7 @@ from aggregation.book.changes import Changes, edit
 from aggregation.book.entitled_lake import shows_node
 from aggregation.limits.against import LIMITS, Against, against, each_order, schema_of_orders, verdict_of
 from aggregation.limits.blotter import as_trades
-from aggregation.limits.held import TABLE, Node, Openings, node_text, var_limits_on
+from aggregation.limits.held import NO_FIRM, TABLE, Node, Openings, firm_openings, node_text, var_limits_on
 from aggregation.limits.trial import NodeTrial, Trial, known
 from aggregation.limits.use import not_shown, scopes_of
 from aggregation.measures import AskedMeasure, asked_measures
@@ -43,7 +43,7 @@ from aggregation.types import (
 from aggregation.whatif.request import price_of_changes, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import failures_of
-from lake.errors import Issue, NotAllowed, NotFound, counted
+from lake.errors import Issue, NotAllowed, VarlakeError, counted
 from lake.words import first_of
 
 MOST_ORDERS = 1000
@@ -130,15 +130,16 @@ def _answer(session: Session, query: PreTradeQuery) -> PreTrade:
 
 
 def _firm(session: Session, scope: Scope, changes: Changes) -> Trial | None:
-    """Everything held, for who sees a part of it and is granted firm totals; None for others, and where it is not valued."""
-    if not (session.lake.reader and session.lake.shows_totals()):
+    """The trades on everything held, where that is told and has figures; see `firm_openings`."""
+    openings = firm_openings(session, scope)
+    if openings is None:
         return None
-    openings = Openings(session.of(session.lake.whole()).cache, scope)
+    trial = Trial(openings, scope, changes, of_firm=True)
     try:
-        openings.of((), scope.currency)
-    except NotFound:
+        trial.node((), scope.currency)
+    except VarlakeError:  # what of others' it is about is not told
         return None
-    return Trial(openings, scope, changes)
+    return trial
 
 
 def _refuse_others(session: Session, added: pa.Table) -> None:
@@ -230,7 +231,7 @@ def _notes(
     if not session.lake.shows_totals():
         yield "Figures of the firm are for those who are granted firm totals, and are not shown."
     elif firm is None:
-        yield "Figures of the firm are not shown: not everything held is valued."
+        yield NO_FIRM
     yield not_shown(session)
 
 

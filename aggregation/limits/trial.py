@@ -93,8 +93,8 @@ def known(value: float) -> float | None:
 class Trial:
     """The trades on the nodes of one side: what whoever asks sees, or everything held."""
 
-    def __init__(self, openings: Openings, scope: Scope, changes: Changes) -> None:
-        self.openings = openings
+    def __init__(self, openings: Openings, scope: Scope, changes: Changes, of_firm: bool = False) -> None:
+        self.openings, self.of_firm = openings, of_firm
         self._scope, self._changes = scope, changes
         self._priced: dict[int, _TrialTrades] = {}
         self._pnl: dict[int, Floats] = {}
@@ -122,5 +122,6 @@ class Trial:
             before = scenario_pnl(selection, selection.groups.n, 1)[1][0]
             positions, covered = int(selection.counts[-1].sum()), int(selection.counts[-1, COVERED])
         trades = np.where(mine[:, None], self._pnl[id(inputs)], 0.0)
-        reason = lacking_in_words(selection, int(mine.sum()), int((mine & priced.covered).sum()))
+        covered_trades = int((mine & priced.covered).sum())
+        reason = lacking_in_words(selection, int(mine.sum()), covered_trades, of_firm=self.of_firm)
         return NodeTrial(inputs, before, trades, mine, priced.covered, positions, covered, reason)

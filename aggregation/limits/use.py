@@ -14,9 +14,11 @@ from pydantic import Field
 from aggregation.answer import Answer
 from aggregation.contributions.contributions import ContributionQuery, contributions_of
 from aggregation.limits.held import (
+    NO_FIRM,
     TABLE,
     Limit,
     Openings,
+    firm_openings,
     lacking_in_words,
     node_selection,
     node_text,
@@ -123,8 +125,7 @@ class _Day:
         self._session, self._scope, self._estimator = session, scope, estimator
         self.openings = Openings(session.cache, scope)
         self.limits = var_limits_on(session, scope.as_of)
-        # who sees everything sees the firm as any other node
-        self._firm = None if not session.lake.reader else Openings(session.of(session.lake.whole()).cache, scope)
+        self._firm = firm_openings(session, scope)
 
     def shows_firm(self) -> bool:
         """Whether a limit of everything held is told to somebody who sees a part of it."""
@@ -132,14 +133,17 @@ class _Day:
 
     def use(self, limit: Limit) -> _Use:
         """Raises `NotValued` and `NotFound` where the day has no valuation or no book, of what is seen."""
-        of_firm = None if limit.node else self._firm
+        # who sees everything sees the firm as any other node
+        of_firm = bool(self._session.lake.reader) and not limit.node
+        if of_firm and self._firm is None:
+            return _Use(None, NO_FIRM)
         try:
-            return self._of_tail(limit, of_firm) if limit.of_tail else self._of_loss(limit)
+            return self._of_tail(limit, self._firm if of_firm else None) if limit.of_tail else self._of_loss(limit)
         except VarlakeError as error:
             of_day = isinstance(error, NotFound) and not isinstance(error, MissingRiskFactor)
-            if of_day and limit.of_tail and of_firm is None:
+            if of_day and limit.of_tail and not of_firm:
                 raise
-            return _Use(None, error.message)
+            return _Use(None, NO_FIRM if of_firm else error.message)
 
     def _of_tail(self, limit: Limit, of_firm: Openings | None) -> _Use:
         openings = of_firm or self.openings
@@ -148,7 +152,7 @@ class _Day:
         selection = node_selection(inputs, self._scope, limit.node, limit.currency)
         if selection is None:
             return _Use(0.0, "The node has no position on the day.")
-        lacking = lacking_in_words(selection)
+        lacking = lacking_in_words(selection, of_firm=of_firm is not None)
         if not selection.counts[-1, COVERED]:
             return _Use(None, lacking)
         pnl = scenario_pnl(selection, selection.groups.n, 1)[1]
@@ -169,10 +173,8 @@ def _answer(session: Session, query: LimitsQuery) -> Limits:
     if before is not None:
         rows = [{**row, **_compared(row, before)} for row in rows]
     status = [r["status"] for r in rows]
-    broken = [
-        (limit, uses[limit.limit]) for limit in day.limits if _row(limit, uses[limit.limit])["status"] == "breach"
-    ]
-    drivers = [driver for limit, use in broken for driver in _drivers(query, limit, use)]
+    broken = [limit for limit, s in zip(day.limits, status, strict=True) if s == "breach"]
+    drivers = [driver for limit in broken for driver in _drivers(query, limit, uses[limit.limit])]
     return Limits(
         query=query,
         rows=pa.Table.from_pylist(rows, schema=_SCHEMA),
@@ -204,9 +206,8 @@ def _compared(row: Mapping[str, Any], before: _Day) -> dict[str, Any]:
     was = _row(limit, before.use(limit))
     told = {f"{n}_before": was.get(n) for n in ("used", "utilisation", "status")}
     now, then = row.get("used"), was.get("used")
-    alike = all(
-        was[n] == row[n] for n in _OF_FIGURE
-    )  # between figures of two levels or currencies there is no difference
+    # between figures of two levels or currencies there is no difference
+    alike = all(was[n] == row[n] for n in _OF_FIGURE)
     return told if now is None or then is None or not alike else {**told, "change": now - then}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,15 @@ def test_a_trader_is_shown_the_limits_of_whole_nodes_and_the_firm_with_firm_tota
     assert not any("and of everything held, are not shown" in n for n in totals.notes)
     assert totals.receipt["firm_totals"] is True
     assert "firm_totals" not in own.receipt
+
+
+def test_the_firm_is_told_of_plain_days_and_why_others_failed_is_not(valued_copy, tmp_path):
+    """A branch could take away all but somebody's positions, and a failure names a contract of others."""
+    bring(valued_copy, tmp_path, "FIRM,2020-01-01,,,var,0.9,,1,USD,")
+    whole, totals = (by_name(asked(valued_copy, e))["FIRM"] for e in (None, TOTALS))
+    assert totals["used"] == whole["used"]
+    assert whole["reason"].startswith(totals["reason"])
+    assert totals["reason"] == "1 of 4 positions is not in the figure."
+    row = by_name(asked(valued_copy, TOTALS, as_known=dt.datetime.now(dt.UTC).isoformat()))["FIRM"]
+    assert (row["status"], row["used"]) == ("not computed", None)
+    assert "without a branch" in row["reason"]
