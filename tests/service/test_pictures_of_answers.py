@@ -66,6 +66,7 @@ TITLES = {
     "drivers": "What drives the change of 99% VaR",
     "pnl-explain": "Change of value by cause",
     "what-if": "What-if: 99% VaR before and after",
+    "parameter-sensitivity": "99% VaR and ES by their parameters",
     "limit-hedge": "The way of 97.5% ES under its limit",
     "backtest": "VaR of 2020-03-13 to 2020-03-13 against P&L of 2020-03-16 to 2020-03-16",
     "stress": "P&L over moves of equity and vol",
