@@ -98,6 +98,7 @@ class Trial:
         self._scope, self._changes = scope, changes
         self._priced: dict[int, _TrialTrades] = {}
         self._pnl: dict[int, Floats] = {}
+        self._mine: dict[tuple[int, Node], Bools] = {}
 
     def priced(self, inputs: Inputs, currency: str) -> _TrialTrades:
         if id(inputs) not in self._priced:
@@ -107,7 +108,14 @@ class Trial:
 
     def touches(self, node: Node, currency: str) -> bool:
         """Whether a trade belongs to the node; raises as `node` does."""
-        return bool(self.priced(self.openings.of(node, currency), currency).within(node).any())
+        return bool(self._within(self.openings.of(node, currency), node, currency).any())
+
+    def _within(self, inputs: Inputs, node: Node, currency: str) -> Bools:
+        """The trades that belong to a node: several limits are of one."""
+        key = (id(inputs), node)
+        if key not in self._mine:
+            self._mine[key] = self.priced(inputs, currency).within(node)
+        return self._mine[key]
 
     def node(self, node: Node, currency: str) -> NodeTrial:
         """Raises `NotValued` where nothing answers for the node, `BadInput` for a dimension that is none."""
@@ -115,7 +123,7 @@ class Trial:
         priced = self.priced(inputs, currency)
         if id(inputs) not in self._pnl:
             self._pnl[id(inputs)] = priced.made.pnl_of_each(priced.n, currency)
-        mine = priced.within(node)
+        mine = self._within(inputs, node, currency)
         selection = node_selection(inputs, self._scope, node, currency)
         before, positions, covered = np.zeros(inputs.n_scenarios), 0, 0
         if selection is not None:
