@@ -40,7 +40,7 @@ class Entry:
 QUESTIONS: dict[str, Entry] = {
     "var": Entry("risk.table:VAR", "Value-at-Risk and other measures, by any combination of dimensions."),
     "intraday": Entry(
-        "live.question:INTRADAY",
+        "live.intraday:INTRADAY",
         "VaR of a day that is not over: its trades and newest levels so far, what they rest on, and the change since the open.",
     ),
     "pivot": Entry(

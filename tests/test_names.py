@@ -47,6 +47,7 @@ FUNCTIONS = {
         "contracts": ("the contract of oracles", "bench/oracles/*"),
         "price": ("the contract of oracles", "bench/oracles/*"),
         "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions", "cli/publish"),
+        "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/live", "cli/positions"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve", "python/stub"),
     },
 }  # fmt: skip
@@ -58,6 +59,7 @@ MODULES = {
     "service": {
         "audit": ("both doors to one subject", "api", "cli"),
         "branches": ("both doors to one subject", "api", "cli"),
+        "live": ("both doors to one subject, and how its answer is shown", "api", "cli", "rendering"),
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),

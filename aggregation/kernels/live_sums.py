@@ -13,7 +13,7 @@ UNIT = 2.0**-53  # half the distance from 1 to the next double: the relative err
 
 
 @compiled
-def sum_of(
+def sum_of_rows(
     rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, first: int, stop: int, out: Floats
 ) -> None:
     """out[s] = the sum of quantity[e] * rows[row[e], s] over entries begin to end - 1, for s from `first` to stop - 1."""
@@ -37,7 +37,7 @@ def sum_of(
 def sum_in_columns(
     rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, columns: Ints, out: Floats
 ) -> None:
-    """out[j] = as `sum_of`, in column columns[j] alone: the same bits."""
+    """out[j] = as `sum_of_rows`, in column columns[j] alone: the same bits."""
     for j in range(columns.size):
         out[j] = 0.0
     for e in range(begin, end):
@@ -56,7 +56,7 @@ def sum_of_bases(base: Floats, row: Codes, quantity: Floats, begin: int, end: in
 
 
 @compiled
-def size_of(largest: Floats, row: Codes, quantity: Floats, begin: int, end: int) -> float:
+def absolute_bound(largest: Floats, row: Codes, quantity: Floats, begin: int, end: int) -> float:
     """A bound of the sum of absolute values in any column. largest : (n_rows,) the largest absolute value of each row."""
     total = 0.0
     for e in range(begin, end):

@@ -24,10 +24,10 @@ from aggregation.book.changes import ADDED, derive
 from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
 from aggregation.dimensions import ATTRIBUTE
-from aggregation.live.market import LiveMarket
+from aggregation.live.live_market import LiveMarket
+from aggregation.live.live_trades import LIVE, LiveTrades
+from aggregation.live.live_vectors import LiveVectors
 from aggregation.live.opening import Opening
-from aggregation.live.trades import LIVE, LiveTrades
-from aggregation.live.vectors import LiveVectors
 from aggregation.live.view import View
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Positions

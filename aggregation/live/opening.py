@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.book.book import Book, nearest_dates, positions_files
 from aggregation.book.hierarchies import with_levels
-from aggregation.live.market import opening_base
+from aggregation.live.live_market import opening_base
 from aggregation.opened.inputs import MARKET
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import answered_days
@@ -83,7 +83,7 @@ def open_rows(lake: Lake, day: dt.date) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundOpening:
     """What a day opens with, by name. key : the same while that stays as it is."""
 
     day: dt.date
@@ -100,7 +100,7 @@ class Found:
         return self.day, self.positions_date, files, versions, self.row.scenario_set_id, self.name
 
 
-def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
+def find_opening(cache: VectorCache, asked: LiveDay) -> FoundOpening:
     """What a day opens with; raises `NotFound` where no book or no valued scenario set is on or before it."""
     rows = [r for r in open_rows(cache.lake, asked.as_of) if r["snapshot"] == OPEN]
     if rows:  # a snapshot has put positions and levels of the day into the lake: it opened with those before
@@ -119,7 +119,7 @@ def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
     standard = known.standards.get(None, Standard())
     if asked.scenario_set is not None:
         row = find_scenario_set(at, asked.scenario_set)
-        return Found(asked.as_of, at, date, row, live_name(row.name), standard)
+        return FoundOpening(asked.as_of, at, date, row, live_name(row.name), standard)
     days = [s for s in answered_days(known, standard.scenario_set) if s.valuation_date <= asked.as_of and s.sample]
     if not days:
         raise NotFound(
@@ -127,7 +127,7 @@ def find_opening(cache: VectorCache, asked: LiveDay) -> Found:
             "`varlake value`, or name a stored scenario set."
         )
     row = find_scenario_set(at, days[0].scenario_set_id)
-    return Found(asked.as_of, at, date, row, live_name(days[0].scenario_set_name), standard)
+    return FoundOpening(asked.as_of, at, date, row, live_name(days[0].scenario_set_name), standard)
 
 
 def open_day(cache: VectorCache, asked: LiveDay) -> Opening:
@@ -135,7 +135,7 @@ def open_day(cache: VectorCache, asked: LiveDay) -> Opening:
     return open_found(cache, find_opening(cache, asked))
 
 
-def open_found(cache: VectorCache, found: Found) -> Opening:
+def open_found(cache: VectorCache, found: FoundOpening) -> Opening:
     """Reads what was found."""
     at, lake = found.at, found.at.lake
     source = load_stored(at, found.row)

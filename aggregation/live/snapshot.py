@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from aggregation.live.follow import follow
 from aggregation.live.live_book import LiveBook
-from aggregation.live.market import opening_base
+from aggregation.live.live_market import opening_base
 from aggregation.live.opening import OPEN, TABLE, LiveDay, open_rows
 from aggregation.session import Session
 from lake.audit import LOCAL_ACTOR
@@ -111,7 +111,7 @@ def snapshot_table(snapshots: Sequence[LiveSnapshot]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema).rename_columns([names.get(n, n) for n in schema.names])
 
 
-def compared(snapshots: Sequence[LiveSnapshot]) -> str | None:
+def last_two_compared(snapshots: Sequence[LiveSnapshot]) -> str | None:
     """The command that compares the last two; None where there are no two."""
     return snapshots[-2].compared_with(snapshots[-1]) if len(snapshots) > 1 else None
 

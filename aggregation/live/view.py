@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from aggregation.book.book import Book
 from aggregation.book.filters import select
-from aggregation.kernels.live_sums import UNIT, add_change, size_of, sum_in_columns, sum_of, sum_of_bases
-from aggregation.live.vectors import LiveVectors
+from aggregation.kernels.live_sums import UNIT, absolute_bound, add_change, sum_in_columns, sum_of_bases, sum_of_rows
+from aggregation.live.live_vectors import LiveVectors
 from aggregation.measures import AskedMeasure
 from aggregation.opened.alignment import COVERED, FAILED, Alignment, align
 from aggregation.opened.vectors import Vectors
@@ -43,6 +43,7 @@ _MOST_CHANGES = 4096  # until a slot is made anew: the bound grows with each
 class _Line:
     """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where
     it came since."""
+    """A position that orders make. row : of its contract; group : -1 where filters leave it out; position : in the book, -1 where it is new."""
 
     row: int
     group: int
@@ -270,13 +271,13 @@ class View:
         def make(part: tuple[int, int]) -> None:
             s, first = part
             begin, end = int(self.begins[s]), int(self.begins[s + 1])
-            sum_of(pnl, self.row, self.quantity, begin, end, first, min(first + _TILE, n), self.sums[s])
+            sum_of_rows(pnl, self.row, self.quantity, begin, end, first, min(first + _TILE, n), self.sums[s])
 
         each(make, work)
         self.changes[slots] = 0
         for s in slots.tolist():
             begin, end = int(self.begins[s]), int(self.begins[s + 1])
-            self.size[s] = size_of(self.live.largest, self.row, self.quantity, begin, end)
+            self.size[s] = absolute_bound(self.live.largest, self.row, self.quantity, begin, end)
         self._rebase(slots)
 
     def _rebase(self, slots: Ints) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aggregation.live.answer import LiveQuery, answer_live
 from aggregation.live.live_book import LiveBook
+from aggregation.live.live_risk import LiveQuery, answer_live
 from aggregation.live.opening import LiveDay, open_day
 from aggregation.opened.opened_lake import VectorCache
 from lake.committer import Committer

@@ -322,6 +322,17 @@ def bench_live_command(
     from service.bench import harness, live
 
     harness.report(live.bench_live(messages, ticks), output)
+@app.command("live-book")
+def bench_live_book_command(
+    contracts: ContractsOption = 100_000,
+    scenarios: ScenariosOption = 1000,
+    runs: Annotated[int, typer.Option("--runs", help="Levels, and trades of each kind.")] = 300,
+    output: OutputOption = None,
+) -> None:
+    """Seconds from a level, and from a trade in a known and in a new contract, to VaR and ES, against their limits."""
+    from service.bench import harness, live_book
+
+    harness.report(live_book.bench_live_book(contracts, scenarios, runs), output)
 
 
 @app.command("profiles")

@@ -22,7 +22,7 @@ from service.parameters import parameters_of
 from service.rendering import display
 
 if TYPE_CHECKING:
-    from aggregation.live.answer import LiveQuery
+    from aggregation.live.live_risk import LiveQuery
     from lake.tables import Lake
     from service.config import Settings
 
@@ -46,16 +46,16 @@ def snapshots_command(
     as_json: JsonOption = False,
 ) -> None:
     """The snapshots of a day, and the commands that answer from them and compare them."""
-    from aggregation.live.snapshot import compared, list_snapshots
+    from aggregation.live.snapshot import last_two_compared, list_snapshots
     from service.rendering.live import show_snapshots
 
     _, opened = open_lake(lake)
     found = list_snapshots(opened, as_date(day, "DAY"))
     rows = [s.to_dict() for s in found]
     if as_json:
-        display.print_json({"day": day, "snapshots": rows, "compare": compared(found)})
+        display.print_json({"day": day, "snapshots": rows, "compare": last_two_compared(found)})
     elif rows:
-        show_snapshots(rows, compared(found))
+        show_snapshots(rows, last_two_compared(found))
     else:
         display.say(f"No snapshot of {day}; take one with `varlake live snapshot --as-of {day}`.")
 
@@ -80,7 +80,7 @@ def alarms_command(
 def group() -> click.Group:
     """The commands; what they ask is made from its model."""
     from aggregation.live.alarms import BandRequest
-    from aggregation.live.answer import LiveQuery
+    from aggregation.live.live_risk import LiveQuery
     from aggregation.live.opening import LiveDay
 
     found = Group("live", help=__doc__)
@@ -128,7 +128,7 @@ def _taken(settings: Settings, lake: Lake, day: dict[str, Any]) -> dict[str, Any
 
 
 def _follow(**given: Any) -> None:
-    from aggregation.live.answer import LiveQuery
+    from aggregation.live.live_risk import LiveQuery
     from aggregation.live.opening import LiveDay
 
     with by_option(LiveQuery):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from service.rendering import display
 
 if TYPE_CHECKING:
-    from aggregation.live.answer import LiveRisk
+    from aggregation.live.live_risk import LiveRisk
 
 
 def show_live(result: LiveRisk) -> None:

@@ -14,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from live_days import DAY, contracts, level, order
 from small_lake import MONDAY, OPTION, SHARE_A, build_lake, no_spark, request
 
-from aggregation.kernels.live_sums import sum_of
+from aggregation.kernels.live_sums import sum_of_rows
 from aggregation.live import view as views
-from aggregation.live.answer import LiveQuery, LiveRisk, answer_live
 from aggregation.live.live_book import LiveBook
+from aggregation.live.live_risk import LiveQuery, LiveRisk, answer_live
 from aggregation.live.opening import LiveDay, Opening, open_day
 from aggregation.opened.alignment import align
 from aggregation.opened.opened_lake import VectorCache
@@ -244,7 +244,7 @@ def test_a_sum_is_the_plain_loop() -> None:
     rows = random_numbers.normal(size=(11, 70))
     row, quantity = np.array([0, 4, 2, 10, 7, 7, 1], np.int32), random_numbers.normal(size=7)
     out, plain = np.full(70, np.nan), np.zeros(70)
-    sum_of(rows, row, quantity, 0, 7, 0, 70, out)
+    sum_of_rows(rows, row, quantity, 0, 7, 0, 70, out)
     for r, q in zip(row, quantity, strict=True):
         plain = plain + q * rows[r]
     np.testing.assert_array_equal(out, plain)

@@ -11,9 +11,9 @@ from live_days import DAY, contracts, level, order
 from small_lake import MONDAY, build_lake, no_spark, request
 
 from aggregation import questions
-from aggregation.live.answer import LiveQuery, LiveRisk, answer_live
 from aggregation.live.follow import FollowedDay, follow
 from aggregation.live.live_book import LiveBook
+from aggregation.live.live_risk import LiveQuery, LiveRisk, answer_live
 from aggregation.live.opening import LiveDay, open_day
 from aggregation.live.snapshot import list_snapshots, take_snapshot
 from aggregation.opened.opened_lake import VectorCache

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aggregation.live.answer import LiveQuery, LiveRisk, answer_live
 from aggregation.live.follow import follow
+from aggregation.live.live_risk import LiveQuery, LiveRisk, answer_live
 from aggregation.live.opening import TABLE, find_opening
 from aggregation.price import SECONDS_A_QUESTION, positions_by_day
 from aggregation.question import Question
