@@ -39,6 +39,7 @@ ACT_NAMES = (
     *("valuation", "question", "scenario_set", "branch", "branch_deletion", "standard"),
     *("netting", "covariance", "market_act", "market_check", "release", "ingest"),
     *("netting", "market_act", "market_check", "release", "order_feed", "ingest"),
+    *("netting", "live_snapshot", "live_alarms", "alarm_band", "market_act", "market_check", "release", "ingest"),
     *("propose", "approve", "reject", "withdraw", "save_view", "change_view", "delete_view"),
     *("add_user", "change_user", "remove_user", "make_token", "revoke_token", "sign_in", "end_session"),
 )

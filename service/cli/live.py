@@ -88,6 +88,7 @@ def group() -> click.Group:
     own = [
         click.Option(["--orders"], type=path, help="File or folder of orders; new files are brought in as they come."),
         click.Option(["--ticks"], type=path, help="File or folder of ticks; new files are brought in as they come."),
+        click.Option(["--source"], help="The feed that the ticks are of, as `varlake ingest ticks` takes it."),
         click.Option(["--every"], default="5s", help="How often it answers: 5s, 1m, 1h; default 5s."),
         click.Option(["--snapshot-every"], help="How often a snapshot is taken: 5m, 1h; default never."),
         click.Option(["--until"], help="When it ends: a time such as 16:00 in UTC; default when it is told to."),
@@ -144,7 +145,8 @@ def _follow(**given: Any) -> None:
         while True:
             begun = time.monotonic()
             for what, path in sources.items():
-                _bring(settings, lake, what, path, brought)
+                said = {"source": given["source"]} if what == "ticks" and given["source"] else {}
+                _bring(settings, lake, what, path, said, brought)
             if lake.version("alarm_bands") >= 0:
                 client.done(settings, lake, "live alarms", LIVE_ALARMS, day)
             _answer(settings, lake, query, as_json=given["as_json"])
@@ -159,7 +161,12 @@ def _follow(**given: Any) -> None:
 
 
 def _bring(
-    settings: Settings, lake: Lake, what: str, path: Path, brought: dict[tuple[str, Path], tuple[int, int]]
+    settings: Settings,
+    lake: Lake,
+    what: str,
+    path: Path,
+    said: dict[str, str],
+    brought: dict[tuple[str, Path], tuple[int, int]],
 ) -> None:
     """Brings in the files that are new or have changed since, in the order of their names."""
     from service.ingests import INGESTS
@@ -174,7 +181,7 @@ def _bring(
         found = file.stat()
         state = (found.st_mtime_ns, found.st_size)
         if brought.get((what, file)) != state:
-            request = ingest_request(what, [file], {}, settings)
+            request = ingest_request(what, [file], said, settings)
             client.done(settings, lake, f"ingest {what}", INGEST, request.model_dump(mode="json"))
             brought[what, file] = state
 
