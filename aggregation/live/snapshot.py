@@ -22,7 +22,7 @@ from aggregation.live.opening import OPEN, TABLE, LiveDay, open_rows
 from aggregation.session import Session
 from lake.audit import LOCAL_ACTOR
 from lake.committer import Committer
-from lake.errors import Conflict, NotAllowed
+from lake.errors import Conflict, NotAllowed, NotReady
 from lake.progress import Progress, silent
 from lake.schemas import LIVE_SNAPSHOTS, MARKET_DATA
 from lake.tables import Lake
@@ -159,8 +159,13 @@ def check_snapshot(lake: Lake) -> None:
 
 
 def _check_beside(lake: Lake, live: LiveBook) -> None:
-    """Raises `Conflict` where the lake holds other levels than the live book for factors without one of the day."""
+    """Raises `Conflict` where the lake holds other levels than the live book for factors without one of the day, `NotReady` where there
+    is no level of it at all."""
     stored = opening_base(lake.snapshot(), live.day, live.opening.source)
+    if stored.held.keys() == stored.index.row.keys() and not live.market.fresh.any():
+        raise NotReady(
+            f"No level of {live.day} has come yet, so that there is no market to store. Bring in ticks, or market data."
+        )
     market, row = live.market, stored.index.row
     for place, factor in enumerate(market.index.factors):
         level = stored.base[row[factor.risk_factor_id]] if factor.risk_factor_id in row else None

@@ -44,6 +44,7 @@ class _Line:
     """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where
     it came since."""
     """A position that orders make. row : of its contract; group : -1 where filters leave it out; position : in the book, -1 where it is new."""
+    """A position that orders make. row : of its contract; group : -1 where it is filtered out; position : in the book, -1 where it is new."""
 
     row: int
     group: int

@@ -22,7 +22,7 @@ from aggregation.risk.query import run_query
 from aggregation.session import reading
 from aggregation.types import RiskQuery, RiskResult
 from lake.committer import Committer
-from lake.errors import Conflict
+from lake.errors import Conflict, NotReady
 from lake.schemas import MARKET_DATA, ORDERS, POSITIONS
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
@@ -183,6 +183,13 @@ def test_market_data_changed_beside_the_day_is_told(lake: Lake) -> None:
         with pytest.raises(Conflict, match=r"was changed beside the live day"):
             take_snapshot(committer, day.live)
         assert DAY not in lake.read("positions")["positions_date"].to_pylist()
+
+
+def test_before_the_first_level_there_is_nothing_to_store(lake: Lake) -> None:
+    day = followed(lake, [])
+    with Committer(lake, "test") as committer, pytest.raises(NotReady, match=r"No level of 2020-03-18 has come yet"):
+        take_snapshot(committer, day.live)
+    assert DAY not in lake.read("positions")["positions_date"].to_pylist()
 
 
 def test_a_followed_day_is_kept_and_goes_back_for_a_replay(lake: Lake) -> None:
