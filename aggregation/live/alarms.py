@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from aggregation.live.follow import bands_of, follow
 from aggregation.live.opening import LiveDay
+from aggregation.live.snapshot import check_snapshot
 from aggregation.session import Session
 from lake.canonical import digest
 from lake.landing.orders import instant
@@ -57,8 +58,12 @@ def set_band(session: Session, asked: BandRequest) -> dict[str, Any]:
 
 
 def stored_alarms(lake: Lake, day: dt.date) -> pa.Table:
-    """The alarms of a day, by instant and factor."""
-    return lake.read("alarms", among={"day": [day]}).sort_by([("at", "ascending"), ("risk_factor_id", "ascending")])
+    """The alarms of a day, by instant and factor; to whoever sees a part of the book without how many contracts of all they touched."""
+    rows = lake.read("alarms", among={"day": [day]}).sort_by([("at", "ascending"), ("risk_factor_id", "ascending")])
+    if lake.reader:
+        place = rows.schema.get_field_index("contracts")
+        rows = rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.int32()))
+    return rows
 
 
 def record_alarms(session: Session, asked: LiveDay) -> dict[str, Any]:
@@ -67,6 +72,7 @@ def record_alarms(session: Session, asked: LiveDay) -> dict[str, Any]:
     Incremental, it makes anew what the moved factors touch, which the live book has done when it took the levels in; complete, it makes
     every vector and every sum anew.
     """
+    check_snapshot(session.lake)
     day = follow(session.cache, asked)
     with day.lock:
         day.catch_up(session.cache.lake)

@@ -55,11 +55,11 @@ class LiveSnapshot:
     day: dt.date
     number: int
     taken_at: dt.datetime
-    orders: int
+    orders: int | None
     orders_until: dt.datetime | None
     prices_until: dt.datetime | None
     scenario_set: str
-    valuation_set_id: str
+    valuation_set_id: str | None
     author: str
 
     @property
@@ -117,8 +117,9 @@ def last_two_compared(snapshots: Sequence[LiveSnapshot]) -> str | None:
 
 
 def list_snapshots(lake: Lake, day: dt.date) -> list[LiveSnapshot]:
-    """The snapshots of a day, oldest first."""
-    return [_of(row) for row in open_rows(lake, day) if row["snapshot"] != OPEN]
+    """The snapshots of a day, oldest first; to whoever sees a part of the book without what they tell of the rest of it."""
+    hidden = dict.fromkeys(("orders", "orders_until", "valuation_set_id") if lake.reader else ())
+    return [_of({**row, **hidden}) for row in open_rows(lake, day) if row["snapshot"] != OPEN]
 
 
 def _of(row: dict[str, Any]) -> LiveSnapshot:
@@ -155,7 +156,9 @@ def take_snapshot(
 def check_snapshot(lake: Lake) -> None:
     """Raises `NotAllowed` for whoever sees a part of the book: a snapshot is of the trades of all."""
     if lake.reader:
-        raise NotAllowed("Snapshots are taken by those who see the whole book; you see a part of it.")
+        raise NotAllowed(
+            "Snapshots are taken, and alarms stored, by those who see the whole book; you see a part of it."
+        )
 
 
 def _check_beside(lake: Lake, live: LiveBook) -> None:

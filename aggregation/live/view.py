@@ -45,6 +45,7 @@ class _Line:
     it came since."""
     """A position that orders make. row : of its contract; group : -1 where filters leave it out; position : in the book, -1 where it is new."""
     """A position that orders make. row : of its contract; group : -1 where it is filtered out; position : in the book, -1 where it is new."""
+    """A position that orders make. row : of its contract; group : -1 where it is filtered out; position : in the book, -1 if it is new."""
 
     row: int
     group: int

@@ -44,11 +44,11 @@ class SnapshotRow(models.Answer):
 
     number: int
     taken_at: dt.datetime
-    orders: int
+    orders: int | None
     orders_until: dt.datetime | None
     prices_until: dt.datetime | None
     scenario_set: str
-    valuation_set_id: str
+    valuation_set_id: str | None
     author: str
     as_known: str
 
@@ -84,6 +84,7 @@ def alarms(query: LiveDayParameters) -> Response:
 @api.post("/live/alarms", responses={202: models.JobAnswer})
 def record_live_alarms(body: LiveDayBody) -> Response:
     """Queue the storing of the alarms of a live day that are not stored yet; one recalculation answers them."""
+    check_snapshot(context().lake)
     return accepted(context().submit(LIVE_ALARMS, body.model_dump(mode="json")))
 
 
