@@ -69,11 +69,14 @@ REQUESTS: dict[str, dict[str, Any] | None] = {
     "reject_proposal": None,
     "release": None,
     "recompute_receipt": None,
+    "record_live_alarms": {"json": {"as_of": str(MONDAY)}},
     "replay_receipt": None,
     "save_branch": {"json": {"name": "lighter", "as_of": str(MONDAY), "scale": ["desk=Options*0.5"]}},
+    "set_alarm_band": {"json": {"deviations": 3, "reason": "calm"}},
     "set_standard": {"json": {"currency": "EUR"}},
     "submit": {"json": {"as_of": str(MONDAY)}},
     "table_as_file": {"json": {"columns": ["desk"], "rows": [["Rates"]]}},
+    "take_live_snapshot": {"json": {"as_of": str(MONDAY)}},
     "withdraw_proposal": None,
     **{
         f"bring_{kind.route[1:].replace('-', '_')}": {**UPLOAD, "query_string": options(what)}
@@ -280,6 +283,9 @@ CHANGING = {
     *("act_on_market", "approve_proposal", "cancel", "check_stored_market", "delete_branch", "make_covariance"),
     *("make_scenario_set", "net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit"),
     "withdraw_proposal",
+    *("record_live_alarms", "set_alarm_band", "take_live_snapshot"),
+    *("act_on_market", "approve_proposal", "cancel", "check_stored_market", "delete_branch", "make_scenario_set"),
+    *("net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit", "withdraw_proposal"),
     *(name for name in REQUESTS if name.startswith("bring_")),
 }
 

@@ -233,6 +233,8 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     if case.path == "/api/v1/covariances/intraday" and isinstance(case.body, dict):
         case.body = {"as_of": f"{MONDAY}T18:00:00Z", "matrix": "day"}
         return
+    if case.path == "/api/v1/live/bands" and isinstance(case.body, dict):
+        case.body["holds_from"] = f"{MONDAY}T18:00:00Z"
     if "risk_factor_id" in query and case.path == "/api/v1/market-data/history":
         query["risk_factor_id"] = "EQ:AAA"
     query.update({name: value for name, value in KNOWN.get(case.path, {}).items() if name in query})
