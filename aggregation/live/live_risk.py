@@ -21,7 +21,17 @@ from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.opened.alignment import COVERED
 from aggregation.receipts import name_code, receipt_of
 from aggregation.reduce.coverage import columns_of, total_coverage
-from aggregation.types import VAR_AND_ES, Coverage, Figures, MeasureName, Positions
+from aggregation.types import (
+    VAR_AND_ES,
+    Coverage,
+    EstimatorName,
+    Figures,
+    Level,
+    MeasureName,
+    Positions,
+    Tail,
+    Threshold,
+)
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import BadInput, counted
@@ -39,10 +49,24 @@ _ALARM = pa.schema(
 TRADES = "trades"  # the cause that is no risk class
 
 
-class LiveQuery(Figures, Positions, LiveDay):
+_FIELDS: Any = Figures.model_fields
+_OF_FIGURES = (
+    "measures",
+    "levels",
+    "estimator",
+    "tail",
+    "thresholds",
+)  # sampling intervals and scaling are of a snapshot
+
+
+class LiveQuery(Positions, LiveDay):
     """VaR now: of the book that the day opened with, its trades so far, and the newest levels."""
 
     measures: tuple[MeasureName, ...] = VAR_AND_ES
+    levels: tuple[Level, ...] = _FIELDS["levels"]
+    estimator: EstimatorName = _FIELDS["estimator"]
+    tail: Tail = _FIELDS["tail"]
+    thresholds: tuple[Threshold, ...] = _FIELDS["thresholds"]
     stale_after: int = Field(
         60,
         ge=1,
@@ -139,10 +163,7 @@ def answer_live(
 
 
 def _asked(query: LiveQuery) -> list[AskedMeasure]:
-    if query.interval is not None or query.scale_to_days is not None:
-        name = "interval" if query.interval is not None else "scale_to_days"
-        raise BadInput(f"A live answer has no {name}; take a snapshot, and ask that with `varlake var`.")
-    asked = asked_measures(query)
+    asked = asked_measures(Figures.model_construct(**{n: getattr(query, n) for n in _OF_FIGURES}))
     if ordered := [a.name for a in asked if a.measure.scaling]:
         raise BadInput(
             f"{ordered[0]} follows the P&L from day to day, and the scenarios of a live day are moves; ask for another measure."

@@ -25,8 +25,7 @@ class Questions:
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
         measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ...,
-        tail: Literal['loss', 'gain'] = ..., thresholds: float | Sequence[float] = ..., pnl_decay: str = ...,
-        tail_share: str = ..., scale_to_days: int | None = ..., interval: str | None = ..., stale_after: int = ...,
+        tail: Literal['loss', 'gain'] = ..., thresholds: float | Sequence[float] = ..., stale_after: int = ...,
         causes: bool = ...,
     ) -> Answer:
         """VaR of a day that is not over: its trades and newest levels so far, what they rest on, and the change since the open."""

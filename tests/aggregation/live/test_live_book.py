@@ -232,8 +232,8 @@ def test_what_cannot_be_opened_or_asked(opening: Opening) -> None:
     with pytest.raises(BadInput, match=r"2020-03-21 is no business day of calendar XNYS"):
         open_day(cache, LiveDay(as_of="2020-03-21"))
     live = LiveBook(opening)
-    with pytest.raises(BadInput, match=r"A live answer has no interval"):
-        answer_live(live, BY_DESK.model_copy(update={"interval": "0.95"}))
+    with pytest.raises(BadInput, match=r"var_own_volatility_0.9 follows the P&L from day to day"):
+        answer_live(live, BY_DESK.model_copy(update={"measures": ("var_own_volatility",)}))
     nobody = BY_DESK.model_copy(update={"where": (Filter.parse("desk=Equity"),)})
     with pytest.raises(BadInput, match=r"Equities"):
         answer_live(live, nobody)
