@@ -37,9 +37,8 @@ LOCAL_ACTOR = "local"  # whoever is on this machine, where no users are set up
 ACT_NAMES = (
     *("trail", "write", "compact", "clean", "pin", "unpin", "queue", "cancel"),
     *("valuation", "question", "scenario_set", "branch", "branch_deletion", "standard"),
-    *("netting", "covariance", "market_act", "market_check", "release", "ingest"),
-    *("netting", "market_act", "market_check", "release", "order_feed", "ingest"),
-    *("netting", "live_snapshot", "live_alarms", "alarm_band", "market_act", "market_check", "release", "ingest"),
+    *("netting", "order_feed", "covariance", "live_snapshot", "live_alarms", "alarm_band"),
+    *("market_act", "market_check", "release", "ingest"),
     *("propose", "approve", "reject", "withdraw", "save_view", "change_view", "delete_view"),
     *("add_user", "change_user", "remove_user", "make_token", "revoke_token", "sign_in", "end_session"),
 )

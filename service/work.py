@@ -242,6 +242,8 @@ def _set_band(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.live.alarms import BandRequest, set_band
 
     return set_band(session, validated(BandRequest, request, "job"))
+
+
 def _feed_orders(session: Session, request: Request) -> dict[str, Any]:
     """Commits what a feed has read while an engine holds the lake."""
     from lake.landing.order_feeds.batch import FeedBatch

@@ -46,8 +46,7 @@ FUNCTIONS = {
         "SIZE": ("the contract of oracles", "bench/oracles/*"),
         "contracts": ("the contract of oracles", "bench/oracles/*"),
         "price": ("the contract of oracles", "bench/oracles/*"),
-        "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions", "cli/publish"),
-        "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/live", "cli/positions"),
+        "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/live", "cli/positions", "cli/publish"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve", "python/stub"),
     },
 }  # fmt: skip

@@ -41,10 +41,6 @@ _MOST_CHANGES = 4096  # until a slot is made anew: the bound grows with each
 
 @dataclasses.dataclass
 class _Line:
-    """A position that orders make. row : of its contract; group : -1 where the filters leave it out; position : in the book, -1 where
-    it came since."""
-    """A position that orders make. row : of its contract; group : -1 where filters leave it out; position : in the book, -1 where it is new."""
-    """A position that orders make. row : of its contract; group : -1 where it is filtered out; position : in the book, -1 where it is new."""
     """A position that orders make. row : of its contract; group : -1 where it is filtered out; position : in the book, -1 if it is new."""
 
     row: int

@@ -322,6 +322,8 @@ def bench_live_command(
     from service.bench import harness, live
 
     harness.report(live.bench_live(messages, ticks), output)
+
+
 @app.command("live-book")
 def bench_live_book_command(
     contracts: ContractsOption = 100_000,

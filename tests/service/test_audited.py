@@ -284,8 +284,6 @@ CHANGING = {
     *("make_scenario_set", "net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit"),
     "withdraw_proposal",
     *("record_live_alarms", "set_alarm_band", "take_live_snapshot"),
-    *("act_on_market", "approve_proposal", "cancel", "check_stored_market", "delete_branch", "make_scenario_set"),
-    *("net_positions", "reject_proposal", "release", "save_branch", "set_standard", "submit", "withdraw_proposal"),
     *(name for name in REQUESTS if name.startswith("bring_")),
 }
 
