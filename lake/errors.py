@@ -141,13 +141,22 @@ class DiskFull(VarlakeError):
     title = "The disk is full"
 
 
+class DiskFailed(VarlakeError):
+    """The disk did not read or write what it was told to. What was stored before is not touched."""
+
+    status = 500
+    exit_code = 3
+    title = "The disk failed"
+
+
 # of libraries that give a text alone: delta-rs, Java, Arrow
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _NOT_WRITABLE = ("Read-only file system", "Permission denied")
+_FAILED = ("Input/output error", "LocalFileSystem error")
 
 
 def of_disk(error: BaseException) -> VarlakeError | None:
-    """What a user is told of a disk that is full or may not be written, whichever library met it; None for other errors."""
+    """What a user is told of a disk that is full, may not be written or fails, whichever library met it; None for other errors."""
     number, text = getattr(error, "errno", None), str(error)
     where = getattr(error, "filename", None)
     place = f" ({where})" if where else ""
@@ -160,6 +169,12 @@ def of_disk(error: BaseException) -> VarlakeError | None:
         return NotReady(
             f"No permission{place}: the file system is read-only, or the files belong to another user. What may be read is "
             "answered; give the user of this process the right, then ask again."
+        )
+    if number == errno.EIO or any(t in text for t in _FAILED):
+        return DiskFailed(
+            f"The disk failed{place or f' ({text})'}: a file could not be read or written, and this was not finished. What was "
+            "stored before stays. Ask again, and it is completed; where it fails again, look at the disk (the log of the system has "
+            "more), then run `varlake lake verify`."
         )
     return None
 

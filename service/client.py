@@ -14,6 +14,7 @@ from lake.errors import (
     Busy,
     Conflict,
     Damaged,
+    DiskFailed,
     DiskFull,
     Issue,
     NotAllowed,
@@ -40,7 +41,7 @@ POLL_SECONDS = 0.2
 STARTING_SECONDS = 3.0  # an engine that has the lock gives its first sign of life within this time
 _ERRORS = {
     kind.title: kind
-    for kind in (BadInput, NotSignedIn, NotAllowed, NotFound, Conflict, NotReady, Busy, DiskFull, Damaged)
+    for kind in (BadInput, NotSignedIn, NotAllowed, NotFound, Conflict, NotReady, Busy, DiskFull, DiskFailed, Damaged)
 }
 CANCEL_SECONDS = 1.0  # so long a command that is stopped waits to see its job cancelled
 

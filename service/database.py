@@ -104,8 +104,11 @@ class Database(ABC):
             told = of_disk(error)
             if told is None:
                 raise
-            full = isinstance(told, DiskFull)
-            raise (self._when_full() if full else self._not_reached(sqlite3.SQLITE_READONLY, error)) from error
+            if isinstance(told, DiskFull):
+                told = self._when_full()
+            elif isinstance(told, NotReady):
+                told = self._not_reached(sqlite3.SQLITE_READONLY, error)
+            raise told from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -13,6 +13,8 @@ from typing import TypeVar
 import pytest
 from writing_commands import write_files
 
+from lake.runtime.machine import usable_cores
+
 Item = TypeVar("Item")
 NOT_TRIED = "not tried"
 TALLY: dict[str, Counter[str]] = defaultdict(Counter)
@@ -21,8 +23,8 @@ TRIES = {"kills": 1000, "flips": 1000, "calls": 400}
 
 
 def tries(kind: str) -> int:
-    """`VARLAKE_BREAK_SHARE=0.1` tries a tenth; `VARLAKE_KILLS` is how many kills are tried."""
-    if kind == "kills" and (asked := os.environ.get("VARLAKE_KILLS")):
+    """`VARLAKE_BREAK_SHARE=0.1` tries a tenth; `VARLAKE_KILLS`, `VARLAKE_FLIPS` and `VARLAKE_CALLS` are how many are tried."""
+    if asked := os.environ.get(f"VARLAKE_{kind.upper()}"):
         return int(asked)
     return max(1, round(TRIES[kind] * float(os.environ.get("VARLAKE_BREAK_SHARE", 1))))
 
@@ -34,7 +36,7 @@ def spread(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 
 def break_all(title: str, trial: Callable[[Item], str | None], items: Iterable[Item]) -> None:
     """Tries every item, as many at once as there are cores. A trial returns what is wrong, None where it held, or NOT_TRIED."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         faults = []
         for wrong in pool.map(trial, items):
             if wrong == NOT_TRIED:

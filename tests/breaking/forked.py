@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from places import watched
+
 from service.cli.main import main
 
 Value = TypeVar("Value")
@@ -72,9 +74,14 @@ def _answer(there: Connection, work: Callable[..., Any], arguments: Sequence[obj
 
 
 class Command:
-    """`varlake` with arguments, in a process that has stopped before it does anything. shell : started as a shell starts it."""
+    """`varlake` with arguments, in a process that has stopped before it does anything.
 
-    def __init__(self, arguments: Sequence[str], lake: Path, *, shell: bool = False) -> None:
+    shell : started as a shell starts it. places : where a forked one writes the lines of the product that it came to, see `places`.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], lake: Path, *, shell: bool = False, places: Path | None = None
+    ) -> None:
         self._said = lake.with_name(f"{lake.name}.said")
         self._process: Any
         if shell:
@@ -87,7 +94,7 @@ class Command:
                     stderr=said,
                 )
         else:
-            self._process = _start(_run, arguments, lake, self._said)
+            self._process = _start(_run, arguments, lake, self._said, places)
         self.pid = int(self._process.pid)
         while _state(self.pid) != "T":
             assert self._ended(0) is None, f"it ended before it began: {self.said()}"
@@ -113,14 +120,18 @@ class Command:
         return _ended(self._process, seconds)
 
 
-def _run(arguments: Sequence[str], lake: Path, said: Path) -> None:
+def _run(arguments: Sequence[str], lake: Path, said: Path, places: Path | None) -> None:
     _preloaded()
     os.environ["VARLAKE_LAKE"] = str(lake)
     sys.argv = ["varlake", *arguments]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), 2)
     os.kill(os.getpid(), signal.SIGSTOP)
-    main()
+    if places is None:
+        main()
+    else:
+        with watched(places):
+            main()
 
 
 def _preloaded() -> None:

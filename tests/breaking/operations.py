@@ -25,6 +25,7 @@ OF_A_RUN = (
     *("cost_us", "pricing_seconds", "elapsed_seconds"),
 )
 Contents = dict[str, Counter[str]]
+State = dict[Path, tuple[int, int, int]]
 
 
 @contextlib.contextmanager
@@ -35,6 +36,12 @@ def copied(lake: Path, folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def state(lake: Path) -> State:
+    """Each file and folder of a lake, and what changes when it is written to."""
+    found = ((path, path.lstat()) for path in (lake, *lake.rglob("*")))
+    return {path: (at.st_ino, at.st_mtime_ns, at.st_size) for path, at in found}
 
 
 def contents(path: Path) -> Contents:

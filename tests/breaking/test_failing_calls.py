@@ -1,54 +1,118 @@
-"""Every file call of a writer failed, once and for good: a plain error or a whole result, and a re-run completes."""
+"""Every kind of file call of a writer failed, once and for good: a plain error or a whole result, and a re-run completes."""
 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from conftest import NOT_TRIED, break_all, spread, tries
+from conftest import NOT_TRIED, TALLY, break_all, spread, tries
 from forked import Command
-from operations import Broken, copied
-from traced import READS, WRITES, inject, trace
+from kinds import ON_PIPES, Kind, Occurrence, calls_by_kind, chosen, roles
+from operations import Broken, copied, state
+from traced import READS, WRITES, Injected, inject, traced
 from writing_commands import OPERATIONS
 
-pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.breaking, pytest.mark.timeout(7200)]
 AS_A_SHELL = 2  # of an operation; all others are forked
-# calls that are made on more than files: for good, these fail where a process speaks to its threads and children, which no disk does
-ON_PIPES = ("write", "read")
-# and those with which Python finds its modules: as a shell starts it, it could not say a word
+# calls with which Python finds its modules, too: as a shell starts it, it could not say a word
 SHARED = (*ON_PIPES, "openat", "pread64", "newfstatat", "statx", "getdents64")
+UNEXPECTED = 70  # the exit code of an error that nobody has put in words
+AGAIN = 3  # times that a fault is given until it meets the kind of call that it is for: threads share their work as they like
+
+
+class Fault(NamedTuple):
+    """An error of a call, at one such as `3` or from it on, `3+`. kind : of a forked command; path : on which alone calls are counted."""
+
+    kind: Kind | None
+    call: str
+    error: str
+    when: str
+    path: str | None = None
+
+    def told(self) -> str:
+        kind, path = self.kind, "" if self.path is None else f" on {self.path or 'the lake'}"
+        started = "as a shell starts it" if kind is None else f"of {kind.role} at {' '.join(kind.place)}"
+        return f"{self.call} {self.when}{path}, {started}, fails with {self.error}"
+
+
+class Plan(NamedTuple):
+    """What is tried of each operation; and of each kind of call whether it was hit, and always held."""
+
+    faults: dict[str, list[Fault]]
+    held: dict[Kind, bool]
+
+
+@pytest.fixture(scope="module")
+def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
+    kinds: dict[Kind, list[Occurrence]] = defaultdict(list)
+    folder = tmp_path_factory.mktemp("kinds")
+    for name, operation in OPERATIONS.items():
+        arguments, start = [a.format(files=files) for a in operation.arguments], lakes[operation.start]
+        with copied(start, folder / "first") as first, copied(start, folder / "second") as second:
+            for kind, those in calls_by_kind(name, arguments, (first, second)).items():
+                kinds[kind] += those
+    every = [
+        (occurrence.operation, Fault(kind, kind.call, error, when, occurrence.path))
+        for kind, occurrence in chosen(kinds)
+        for error, when in occurrence.faults()
+    ]
+    faults, held = defaultdict(list), dict[Kind, bool]()
+    for operation, fault in spread(every, tries("calls"), 2):
+        faults[operation].append(fault)
+    yield Plan(faults, held)
+    calls = sum(map(len, kinds.values()))
+    TALLY[f"kinds of file calls, {len(kinds):,} of {calls:,} calls, which {len(every):,} faults try"].update(
+        tried=len(held), held=sum(held.values())
+    )
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
-    name: str, lakes: dict[str, Path], files: Path, tmp_path: Path
+    name: str, plan: Plan, lakes: dict[str, Path], files: Path, tmp_path: Path
 ) -> None:
     broken, number = Broken.prepare(name, lakes, files, tmp_path), itertools.count()
-    tried: list[tuple[bool, str, str, str]] = []
-    for shell, count in ((True, AS_A_SHELL), (False, tries("calls") // len(OPERATIONS) + 1)):
-        with copied(broken.start, tmp_path / "traced") as lake:
-            calls = trace(Command(broken.arguments, lake, shell=shell), lake, tmp_path / "calls", (*WRITES, *READS))
-        faults = [
-            (shell, call, error, f"{nth}{more}")
-            for call, nth in calls
-            for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
-            for more in (("",) if call in (SHARED if shell else ON_PIPES) else ("", "+"))
-        ]
-        tried += spread(faults, count, 2)
+    with copied(broken.start, tmp_path / "traced") as lake:
+        calls = traced(Command(broken.arguments, lake, shell=True), lake, tmp_path / "calls", (*WRITES, *READS))
+    as_a_shell = [
+        Fault(None, call, error, f"{nth}{more}")
+        for call, nth in sorted({(c.name, c.nth) for c in calls})
+        for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
+        for more in (("",) if call in SHARED else ("", "+"))
+    ]
 
-    def trial(which: tuple[bool, str, str, str]) -> str | None:
-        shell, call, error, when = which
-        with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
-            command = Command(broken.arguments, lake, shell=shell)
-            done = inject(command, lake, lake.with_name(f"{lake.name}.calls"), call, f"error={error}", when)
-            if not done.hit:
-                return NOT_TRIED
-            if done.returncode in range(128) and "Traceback" not in done.said:
-                fault = broken.fault(lake, done.returncode == 0)
-            else:
-                fault = f"exit {done.returncode}, {done.said[-600:]}"
-        started = "as a shell starts it" if shell else "forked"
-        return fault and f"{name}, {started}, {call} {when} fails with {error}: {fault}"
+    def trial(fault: Fault) -> str | None:
+        for _ in range(1 if fault.kind is None else AGAIN):
+            with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
+                wrong = _fail(broken, fault, lake)
+            if wrong != NOT_TRIED:
+                break
+        else:
+            return NOT_TRIED
+        if fault.kind is not None:
+            plan.held[fault.kind] = plan.held.get(fault.kind, True) and wrong is None
+        return wrong and f"{name}, {fault.told()}: {wrong}"
 
-    break_all(f"failing calls of {name}", trial, tried)
+    break_all(f"failing calls of {name}", trial, [*spread(as_a_shell, AS_A_SHELL, 2), *plan.faults[name]])
+
+
+def _fail(broken: Broken, fault: Fault, lake: Path) -> str | None:
+    """What is wrong after a fault in a command on a copy of its lake; NOT_TRIED where it met no call of its kind."""
+    before = state(lake)
+    command = Command(broken.arguments, lake, shell=fault.kind is None)
+    notes = lake.with_name(f"{lake.name}.calls")
+    done = inject(command, lake, notes, fault.call, f"error={fault.error}", fault.when, fault.path)
+    if not done.hit or (fault.kind is not None and all(roles(c) != fault.kind.role for c in done.hit)):
+        return NOT_TRIED
+    if not _in_words(done):
+        return f"exit {done.returncode}, {done.said[-600:]}"
+    if done.returncode and state(lake) == before:
+        return None  # run again, it would do what it does on any copy
+    return broken.fault(lake, done.returncode == 0)
+
+
+def _in_words(done: Injected) -> bool:
+    return done.returncode in range(128) and done.returncode != UNEXPECTED and "Traceback" not in done.said

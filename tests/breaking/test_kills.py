@@ -10,7 +10,7 @@ import pytest
 from conftest import break_all, spread, tries
 from forked import Command, beside
 from operations import Broken, copied, read_over_and_over
-from traced import WRITES, inject, trace
+from traced import WRITES, inject, traced
 from writing_commands import OPERATIONS
 
 from service.ingests import INGESTS
@@ -34,8 +34,8 @@ def test_killed_at_any_point_it_completes_when_run_again(
     kills: list[tuple[bool, str, float]] = []
     for shell, count in ((True, min(AS_A_SHELL, share)), (False, max(share - 2 * AS_A_SHELL, 1))):
         with copied(broken.start, tmp_path / "traced") as lake:
-            calls = trace(Command(broken.arguments, lake, shell=shell), lake, tmp_path / "calls", WRITES)
-        kills += [(shell, call, nth) for call, nth in spread(calls, count, 1)]
+            calls = traced(Command(broken.arguments, lake, shell=shell), lake, tmp_path / "calls", WRITES)
+        kills += [(shell, call, nth) for call, nth in spread(sorted({(c.name, c.nth) for c in calls}), count, 1)]
     kills += [(True, "", draws.uniform(0.05, 1.05) * broken.seconds[True]) for _ in range(AS_A_SHELL)]
     kills += [(False, "", draws.uniform(0, 1.05) * broken.seconds[False]) for _ in range(share - len(kills))]
 

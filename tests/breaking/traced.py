@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ WRITES = (
     "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat",
 )  # fmt: skip
 READS = ("openat", "read", "pread64", "newfstatat", "statx", "getdents64", "flock")
-_CALL = re.compile(r"^(\d+) +(\w+)\(")
+_CALL = re.compile(r"^(\d+) +(\d+)\.(\d{9}) (\w+)\(")
 
 
 def need_strace() -> str:
@@ -30,18 +30,31 @@ def need_strace() -> str:
     return found
 
 
-class Traced(NamedTuple):
-    """What a command did while strace looked on. lines : the calls, with their thread; returncode : None where it never ended."""
+class Call(NamedTuple):
+    """A call on files of a lake. thread, moment : of its entry, in nanoseconds; nth : of all calls of that name in its thread; paths :
+    the files, relative to the lake; failed : whether the fault was given to it."""
 
-    lines: list[str]
+    thread: int
+    moment: int
+    name: str
+    nth: int
+    paths: tuple[str, ...]
+    failed: bool
+
+
+class Traced(NamedTuple):
+    """What a command did while strace looked on, and returned; the code is None where it never ended."""
+
+    calls: list[Call]
     returncode: int | None
     said: str
 
 
-def _traced(command: Command, notes: Path, calls: Sequence[str], *more: str, seconds: float = 60) -> Traced:
+def _traced(command: Command, lake: Path, notes: Path, names: Sequence[str], *more: str, seconds: float = 60) -> Traced:
     """Lets a command go with strace attached to it: all counts begin there."""
-    arguments = [need_strace(), "-f", "-y", "-o", str(notes), "-e", f"trace={','.join(calls)}", *more]
-    with subprocess.Popen([*arguments, "-p", str(command.pid)], stderr=subprocess.PIPE, text=True) as tracer:
+    arguments = [need_strace(), "-f", "-y", "--absolute-timestamps=format:unix,precision:ns", "-o", str(notes)]
+    arguments += ["-e", f"trace={','.join(names)}", *more, "-p", str(command.pid)]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
         attached = tracer.stderr.readline()
         if "attached" not in attached:
@@ -49,35 +62,51 @@ def _traced(command: Command, notes: Path, calls: Sequence[str], *more: str, sec
             raise AssertionError(f"strace is not attached: {attached}")
         code = command.go(seconds)
         tracer.communicate(timeout=60)
-    return Traced(notes.read_text(errors="replace").splitlines(), code, command.said())
+    return Traced(_calls(notes.read_text(errors="replace").splitlines(), lake), code, command.said())
 
 
-def trace(command: Command, lake: Path, notes: Path, calls: Sequence[str]) -> list[tuple[str, int]]:
-    """The calls that the command makes on files of the lake: name, and which one it is of that name in its thread."""
-    done = _traced(command, notes, calls)
-    assert done.returncode == 0, done.said
+def _calls(lines: Iterable[str], lake: Path) -> list[Call]:
+    """The calls on files of a lake among the lines of strace."""
+    of_lake = re.compile(rf'[<"]{re.escape(str(lake))}(?:/([^">]*))?[>"]')
     seen: Counter[tuple[str, str]] = Counter()
-    found = set()
-    for line in done.lines:
+    found = []
+    for line in lines:
         if match := _CALL.match(line):
-            seen[match.groups()] += 1  # type: ignore[index]
-            if str(lake) in line:
-                found.add((match[2], seen[match[1], match[2]]))
-    return sorted(found)
+            thread, seconds, part, name = match.groups()
+            seen[thread, name] += 1
+            if paths := of_lake.findall(line):
+                failed = "(INJECTED)" in line
+                found.append(
+                    Call(
+                        int(thread), int(seconds + part), name, seen[thread, name], tuple(dict.fromkeys(paths)), failed
+                    )
+                )
+    return found
+
+
+def traced(command: Command, lake: Path, notes: Path, names: Sequence[str]) -> list[Call]:
+    """The calls of these names that the command makes on files of the lake, in their order."""
+    done = _traced(command, lake, notes, names)
+    assert done.returncode == 0, done.said
+    return done.calls
 
 
 class Injected(NamedTuple):
-    """What a command did with a fault. hit : whether a call on a file of the lake had it; returncode : None where it never ended."""
+    """What a command did with a fault. hit : the calls on files of the lake that had it; returncode : None where it never ended."""
 
-    hit: bool
+    hit: list[Call]
     returncode: int | None
     said: str
 
 
-def inject(command: Command, lake: Path, notes: Path, call: str, fault: str, when: str) -> Injected:
+def inject(
+    command: Command, lake: Path, notes: Path, call: str, fault: str, when: str, path: str | None = None
+) -> Injected:
     """Lets a command go with a fault, such as `signal=KILL` or `error=EIO`, at one call, such as `3`, or from it on, `3+`.
 
-    The count is of each thread, and a thread that waits for another makes such calls too.
+    path : of a file in the lake, on which alone calls are counted and fail; else all calls count. The count is of each thread, and a
+    thread that waits for another makes such calls too.
     """
-    done = _traced(command, notes, (call,), "-e", f"inject={call}:{fault}:when={when}")
-    return Injected(any("(INJECTED)" in line and str(lake) in line for line in done.lines), done.returncode, done.said)
+    only = () if path is None else ("-P", str(lake / path) if path else str(lake))
+    done = _traced(command, lake, notes, (call,), *only, "-e", f"inject={call}:{fault}:when={when}")
+    return Injected([c for c in done.calls if c.failed], done.returncode, done.said)

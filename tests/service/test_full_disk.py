@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 from command_line import in_a_process
+from deltalake.exceptions import DeltaError
 from server import ask, children, engine_of, serving
 from small_lake import BOOK, FRIDAY, MONDAY, no_spark, request
 from support import wait_for
 from users import with_users
 
 from lake.committer import Committer
-from lake.errors import DiskFull, NotReady, of_disk
+from lake.errors import DiskFailed, DiskFull, NotReady, of_disk
 from lake.schemas import TABLES
 from lake.storage import not_writable
 from lake.tables import Lake
@@ -201,3 +202,19 @@ def test_what_cannot_be_written_is_told_wherever_it_is_met(tmp_path: Path, monke
     assert said is not None
     assert (said.status, "disk is full" in said.message) == (507, True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(5, os.strerror(5), "a file"),
+        OSError("Kernel error -> Generic LocalFileSystem error"),
+        DeltaError("Generic LocalFileSystem error: Unable to walk dir: Input/output error (os error 5)"),
+    ],
+    ids=["the system", "the log of a table", "a commit"],
+)
+def test_a_disk_that_fails_is_told_in_words_by_each_library(error: Exception) -> None:
+    said = of_disk(error)
+    assert isinstance(said, DiskFailed)
+    assert (said.status, said.exit_code) == (500, 3)
+    assert "look at the disk" in said.message
