@@ -10,13 +10,15 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from forked import Command
+from operations import copied
 from places import Places, Stack
 from traced import READS, WRITES, Call, traced
+from writing_commands import OPERATIONS
 
 from lake.schemas import TABLES
 
@@ -62,19 +64,31 @@ def roles(call: Call) -> str:
     return " to ".join(dict.fromkeys(map(role, call.paths)))
 
 
-def calls_by_kind(operation: str, arguments: Sequence[str], lakes: Iterable[Path]) -> dict[Kind, list[Occurrence]]:
-    """The calls that an operation makes on files of a lake, in their order. lakes : two copies, on each of which it is run."""
-    first, second = (_watched(arguments, lake) for lake in lakes)
+def calls_by_kind(
+    lakes: Mapping[str, Path], files: Path, folder: Path, names: Iterable[str] = OPERATIONS
+) -> dict[Kind, list[Occurrence]]:
+    """The calls that operations make on files of a lake, in their order. folder : where copies of the lakes are put meanwhile."""
+    found: dict[Kind, list[Occurrence]] = defaultdict(list)
+    for name in names:
+        arguments, start = [a.format(files=files) for a in OPERATIONS[name].arguments], lakes[OPERATIONS[name].start]
+        with copied(start, folder / "first") as first, copied(start, folder / "second") as second:
+            for kind, occurrence in _calls_of(name, _watched(arguments, first), _watched(arguments, second)):
+                found[kind].append(occurrence)
+    return dict(found)
+
+
+def _calls_of(
+    operation: str, first: Sequence[tuple[Call, Stack]], second: Sequence[tuple[Call, Stack]]
+) -> Iterator[tuple[Kind, Occurrence]]:
+    """The calls of the second of two runs. A path that both have has every run."""
     lasting = {path for call, _ in first for path in call.paths} & {path for call, _ in second for path in call.paths}
     counts: Counter[tuple[int, str, str]] = Counter()
-    found: dict[Kind, list[Occurrence]] = defaultdict(list)
     for call, place in second:
-        for path in set(call.paths):
+        for path in call.paths:
             counts[call.thread, call.name, path] += 1
         path = next((p for p in reversed(call.paths) if p in lasting), None)
         nth = call.nth if path is None else counts[call.thread, call.name, path]
-        found[Kind(call.name, roles(call), place)].append(Occurrence(operation, call.name, nth, path))
-    return dict(found)
+        yield Kind(call.name, roles(call), place), Occurrence(operation, call.name, nth, path)
 
 
 def _watched(arguments: Sequence[str], lake: Path) -> list[tuple[Call, Stack]]:

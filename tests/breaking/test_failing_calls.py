@@ -11,13 +11,13 @@ from typing import NamedTuple
 import pytest
 from conftest import NOT_TRIED, TALLY, break_all, spread, tries
 from forked import Command
-from kinds import ON_PIPES, Kind, Occurrence, calls_by_kind, chosen, roles
+from kinds import ON_PIPES, Kind, calls_by_kind, chosen, roles
 from operations import Broken, copied, state
 from traced import READS, WRITES, Injected, inject, traced
 from writing_commands import OPERATIONS
 
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(7200)]
-AS_A_SHELL = 2  # of an operation; all others are forked
+AS_A_SHELL = ("market", "branch")  # of these some are started so: what that adds is the same for all
 # calls with which Python finds its modules, too: as a shell starts it, it could not say a word
 SHARED = (*ON_PIPES, "openat", "pread64", "newfstatat", "statx", "getdents64")
 UNEXPECTED = 70  # the exit code of an error that nobody has put in words
@@ -48,13 +48,7 @@ class Plan(NamedTuple):
 
 @pytest.fixture(scope="module")
 def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
-    kinds: dict[Kind, list[Occurrence]] = defaultdict(list)
-    folder = tmp_path_factory.mktemp("kinds")
-    for name, operation in OPERATIONS.items():
-        arguments, start = [a.format(files=files) for a in operation.arguments], lakes[operation.start]
-        with copied(start, folder / "first") as first, copied(start, folder / "second") as second:
-            for kind, those in calls_by_kind(name, arguments, (first, second)).items():
-                kinds[kind] += those
+    kinds = calls_by_kind(lakes, files, tmp_path_factory.mktemp("kinds"))
     every = [
         (occurrence.operation, Fault(kind, kind.call, error, when, occurrence.path))
         for kind, occurrence in chosen(kinds)
@@ -75,14 +69,9 @@ def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
     name: str, plan: Plan, lakes: dict[str, Path], files: Path, tmp_path: Path
 ) -> None:
     broken, number = Broken.prepare(name, lakes, files, tmp_path), itertools.count()
-    with copied(broken.start, tmp_path / "traced") as lake:
-        calls = traced(Command(broken.arguments, lake, shell=True), lake, tmp_path / "calls", (*WRITES, *READS))
-    as_a_shell = [
-        Fault(None, call, error, f"{nth}{more}")
-        for call, nth in sorted({(c.name, c.nth) for c in calls})
-        for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
-        for more in (("",) if call in SHARED else ("", "+"))
-    ]
+    as_a_shell = (
+        [] if name not in AS_A_SHELL else spread(_as_a_shell(broken, tmp_path / "traced"), tries("calls") // 40, 2)
+    )
 
     def trial(fault: Fault) -> str | None:
         for _ in range(1 if fault.kind is None else AGAIN):
@@ -96,7 +85,19 @@ def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
             plan.held[fault.kind] = plan.held.get(fault.kind, True) and wrong is None
         return wrong and f"{name}, {fault.told()}: {wrong}"
 
-    break_all(f"failing calls of {name}", trial, [*spread(as_a_shell, AS_A_SHELL, 2), *plan.faults[name]])
+    break_all(f"failing calls of {name}", trial, [*as_a_shell, *plan.faults[name]])
+
+
+def _as_a_shell(broken: Broken, folder: Path) -> list[Fault]:
+    with copied(broken.start, folder) as lake:
+        command = Command(broken.arguments, lake, shell=True)
+        calls = traced(command, lake, folder.with_name("calls"), (*WRITES, *READS))
+    return [
+        Fault(None, call, error, f"{nth}{more}")
+        for call, nth in sorted({(c.name, c.nth) for c in calls})
+        for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
+        for more in (("",) if call in SHARED else ("", "+"))
+    ]
 
 
 def _fail(broken: Broken, fault: Fault, lake: Path) -> str | None:
