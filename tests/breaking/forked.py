@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -77,10 +79,17 @@ class Command:
     """`varlake` with arguments, in a process that has stopped before it does anything.
 
     shell : started as a shell starts it. places : where a forked one writes the lines of the product that it came to, see `places`.
+    named : a forked one gives its temporary files the same names in every run.
     """
 
     def __init__(
-        self, arguments: Sequence[str], lake: Path, *, shell: bool = False, places: Path | None = None
+        self,
+        arguments: Sequence[str],
+        lake: Path,
+        *,
+        shell: bool = False,
+        places: Path | None = None,
+        named: bool = False,
     ) -> None:
         self._said = lake.with_name(f"{lake.name}.said")
         self._process: Any
@@ -94,7 +103,7 @@ class Command:
                     stderr=said,
                 )
         else:
-            self._process = _start(_run, arguments, lake, self._said, places)
+            self._process = _start(_run, arguments, lake, self._said, places, named)
         self.pid = int(self._process.pid)
         while _state(self.pid) != "T":
             assert self._ended(0) is None, f"it ended before it began: {self.said()}"
@@ -120,12 +129,15 @@ class Command:
         return _ended(self._process, seconds)
 
 
-def _run(arguments: Sequence[str], lake: Path, said: Path, places: Path | None) -> None:
+def _run(arguments: Sequence[str], lake: Path, said: Path, places: Path | None, named: bool) -> None:
     _preloaded()
     os.environ["VARLAKE_LAKE"] = str(lake)
     sys.argv = ["varlake", *arguments]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), 2)
+    if named:
+        draws = random.Random(0)
+        uuid.uuid4 = lambda: uuid.UUID(int=draws.getrandbits(128), version=4)
     os.kill(os.getpid(), signal.SIGSTOP)
     if places is None:
         main()

@@ -86,14 +86,17 @@ def _calls_of(
     for call, place in second:
         for path in call.paths:
             counts[call.thread, call.name, path] += 1
-        path = next((p for p in reversed(call.paths) if p in lasting), None)
+        told = (
+            call.paths[:1] if call.name == "rename" else call.paths[::-1]
+        )  # strace finds a renaming by its first path alone
+        path = next((p for p in told if p in lasting), None)
         nth = call.nth if path is None else counts[call.thread, call.name, path]
         yield Kind(call.name, roles(call), place), Occurrence(operation, call.name, nth, path)
 
 
 def _watched(arguments: Sequence[str], lake: Path) -> list[tuple[Call, Stack]]:
     noted = lake.with_name(f"{lake.name}.places")
-    command = Command(arguments, lake, places=noted)
+    command = Command(arguments, lake, places=noted, named=True)
     calls = traced(command, lake, lake.with_name(f"{lake.name}.calls"), (*WRITES, *READS))
     places = Places(noted)
     return [(call, places.at(call.moment, call.thread)[-DEPTH:]) for call in calls]

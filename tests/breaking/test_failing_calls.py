@@ -103,11 +103,13 @@ def _as_a_shell(broken: Broken, folder: Path) -> list[Fault]:
 def _fail(broken: Broken, fault: Fault, lake: Path) -> str | None:
     """What is wrong after a fault in a command on a copy of its lake; NOT_TRIED where it met no call of its kind."""
     before = state(lake)
-    command = Command(broken.arguments, lake, shell=fault.kind is None)
+    command = Command(broken.arguments, lake, shell=fault.kind is None, named=True)
     notes = lake.with_name(f"{lake.name}.calls")
     done = inject(command, lake, notes, fault.call, f"error={fault.error}", fault.when, fault.path)
     if not done.hit or (fault.kind is not None and all(roles(c) != fault.kind.role for c in done.hit)):
         return NOT_TRIED
+    if done.elsewhere and fault.call in ON_PIPES:
+        return NOT_TRIED  # its threads may wait for each other for good, which no disk makes them do
     if not _in_words(done):
         return f"exit {done.returncode}, {done.said[-600:]}"
     if done.returncode and state(lake) == before:

@@ -92,9 +92,11 @@ def traced(command: Command, lake: Path, notes: Path, names: Sequence[str]) -> l
 
 
 class Injected(NamedTuple):
-    """What a command did with a fault. hit : the calls on files of the lake that had it; returncode : None where it never ended."""
+    """What a command did with a fault. hit : the calls on files of the lake that had it; elsewhere : how many others had it, on pipes
+    between its threads for one; returncode : None where it never ended."""
 
     hit: list[Call]
+    elsewhere: int
     returncode: int | None
     said: str
 
@@ -109,4 +111,5 @@ def inject(
     """
     only = () if path is None else ("-P", str(lake / path) if path else str(lake))
     done = _traced(command, lake, notes, (call,), *only, "-e", f"inject={call}:{fault}:when={when}")
-    return Injected([c for c in done.calls if c.failed], done.returncode, done.said)
+    hit = [c for c in done.calls if c.failed]
+    return Injected(hit, notes.read_text(errors="replace").count("(INJECTED)") - len(hit), done.returncode, done.said)
