@@ -1,27 +1,30 @@
 """What the answer of a question takes of a core, told before the work from how much it will read.
 
-How many positions, contracts and scenarios there are is in the logs of the tables and in the seals; groups are counted in the book,
-unless they are by trade: then there is one a position. No vector is read.
+How many positions and scenarios there are is in the logs of the tables and in the seals; groups and what filters leave are counted in
+the book, or in the columns named where no book is open. No vector is read.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from aggregation.book.book import Book
+from aggregation.book.book import Book, contracts_held, unopened_book
 from aggregation.book.filters import select
+from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.opened.inputs import answering, book_of_scope
+from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import SECONDS_A_GROUP, SECONDS_A_SUM, grouped
 from aggregation.session import Session
 from aggregation.types import Scope
-from lake.arrays import Bools
 from lake.errors import NotFound
-from lake.tables import Snapshot
+from lake.tables import NEVER_WRITTEN, Snapshot
+from scenarios.market.corporate_actions import TABLE as ACTIONS
 from valuation.types import ValuationSet
 
 # seconds of a core, measured: to open, note and seal an answer; to filter a position; to map and check a byte of vectors; to look
@@ -31,25 +34,78 @@ SECONDS_A_PLANNED, SECONDS_A_LEVEL, SECONDS_A_ROW = 1.5e-4, 5e-7, 3e-6
 _MARGIN = 1.5  # of what was measured, on a core that has other work
 
 
+class Positions:
+    """The positions that a question is about; while their book is not open they are counted in the columns that are filtered and grouped
+    by, since to open a million takes seconds."""
+
+    def __init__(self, session: Session, snapshot: Snapshot, scope: Scope, terms: dt.date) -> None:
+        self._cache, self._snapshot, self._scope, self._terms = session.cache, snapshot, scope, terms
+        self._day, rows = scope.positions_date or scope.as_of, positions_by_day(session, snapshot)
+        acted = terms != self._day and snapshot.versions[ACTIONS] != NEVER_WRITTEN
+        self._stored = rows.get(self._day, 0) if scope.branch is None and not acted else 0
+
+    @functools.cached_property
+    def book(self) -> Book:
+        """Opens it."""
+        return book_of_scope(self._cache, self._snapshot, self._scope, self._terms)
+
+    @functools.cached_property
+    def _closed(self) -> bool:
+        return bool(self._stored) and not self._cache.is_opened(self._snapshot, self._day)
+
+    @functools.cached_property
+    def contracts(self) -> int:
+        """How many contracts they are of, whatever the filters leave."""
+        return contracts_held(self._snapshot, self._day) if self._closed else len(self.book.contract_ids)
+
+    @functools.cached_property
+    def kinds(self) -> dict[str, int]:
+        """Contracts that are held in what the filters leave, by instrument type; opens the book."""
+        column = self.book.columns["instrument_type"]
+        held = self.book.starts[:-1][self.book.by_contract(select(self.book, self._scope.where)) > 0]
+        counts = np.bincount(column.codes[held], minlength=len(column.members))
+        return {kind: n for kind, n in zip(column.members.to_pylist(), counts.tolist(), strict=True) if n}
+
+    def counts(self) -> tuple[int, int, int]:
+        """All of them, those that the filters leave, and the groups of those."""
+        scope, by_trade = self._scope, "trade" in self._scope.by
+        # a trade stands once in a book: to number a million groups takes longer than all else of a price
+        names = list(dict.fromkeys([*(f.dimension for f in scope.where), *(() if by_trade else scope.by)]))
+        stored = {*names, *scope.by} <= {*DIMENSIONS, *CONTRACT_COLUMNS}
+        if stored and self._stored and not names:
+            return self._stored, self._stored, self._stored if by_trade else 1
+        if stored and self._closed:
+            book = unopened_book(self._snapshot, self._day, names)
+            keep = select(book, scope.where)
+            groups = None if by_trade else group_by(book, scope.by, keep)
+        elif by_trade:
+            book, groups = self.book, None
+            for name in scope.by:
+                book.column(name)  # an unknown name is told before what it would cost
+            keep = select(book, scope.where)
+        else:
+            book = self.book
+            keep, groups = grouped(book, scope)  # which the answer then finds made
+        held = int(np.count_nonzero(keep))
+        return book.n_positions, held, held if groups is None else groups.n
+
+
 @dataclass(frozen=True)
 class Size:
-    """How much a question about one scope reads. seal : the valuation set that answers, None where the scenarios were given.
-
-    book, and keep (n_positions,), what the filters leave of it : None where it was not opened, since there is a group a position.
-    """
+    """How much a question about one scope reads. held : positions that the filters leave, of all that its book has. seal : the valuation
+    set that answers, None where the scenarios were given."""
 
     positions: int
+    held: int
     groups: int
     scenarios: int
     seal: ValuationSet | None
-    book: Book | None = None
-    keep: Bools | None = None
+    of: Positions
 
     def seconds(self, passes: float = 1.0, a_group: float = 0.0) -> float:
         """So many passes over the vectors, and what is done with each group and the total."""
         n = self.groups + 1
-        held = self.positions if self.keep is None else int(np.count_nonzero(self.keep))
-        once = SECONDS_A_GROUP * n + SECONDS_A_SUM * (n + held) * self.scenarios
+        once = SECONDS_A_GROUP * n + SECONDS_A_SUM * (n + self.held) * self.scenarios
         each = SECONDS_A_POSITION * self.positions + (SECONDS_A_ROW + a_group) * n
         return SECONDS_A_QUESTION + _MARGIN * (passes * once + each)
 
@@ -62,18 +118,7 @@ class Size:
     @property
     def planning(self) -> float:
         """Seconds to look up which contracts have been valued, of a question that asks for a valuation by its scenarios."""
-        contracts = self.positions if self.book is None else len(self.book.contract_ids)
-        return SECONDS_A_QUESTION + SECONDS_A_PLANNED * contracts
-
-    @property
-    def kinds(self) -> dict[str, int]:
-        """Contracts that are held in what the filters leave, by instrument type; of a book that was opened."""
-        assert self.book is not None
-        assert self.keep is not None
-        column = self.book.columns["instrument_type"]
-        held = self.book.starts[:-1][self.book.by_contract(self.keep) > 0]
-        counts = np.bincount(column.codes[held], minlength=len(column.members))
-        return {kind: n for kind, n in zip(column.members.to_pylist(), counts.tolist(), strict=True) if n}
+        return SECONDS_A_QUESTION + SECONDS_A_PLANNED * self.of.contracts
 
 
 def size_of(session: Session, query: Any, *, by: Sequence[str] | None = None, scenarios: int | None = None) -> Size:
@@ -83,24 +128,16 @@ def size_of(session: Session, query: Any, *, by: Sequence[str] | None = None, sc
     """
     given = {name: getattr(query, name) for name in Scope.model_fields if hasattr(query, name)}
     scope = Scope.model_construct(**{**given, **({} if by is None else {"by": tuple(by)})})
-    cache, seal = session.cache.as_known(scope.as_known), None
+    session, seal = session.as_known(scope.as_known), None
     if scenarios is None:
-        snapshot, _, candidates = answering(cache, scope)
+        snapshot, _, candidates = answering(session.cache, scope)
         seal, scenarios = candidates[0], candidates[0].scenario_count
     else:
-        snapshot = cache.lake.snapshot()
-    day = scope.positions_date or scope.as_of
-    rows = positions_by_day(session, snapshot)
-    if "trade" in scope.by and not scope.where and scope.branch is None and day in rows:
-        return Size(rows[day], rows[day], scenarios, seal)
-    book = book_of_scope(cache, snapshot, scope, day if seal is None else seal.market_date)
-    if "trade" in scope.by:  # to number a million groups takes longer than all else of a price
-        for name in scope.by:
-            book.column(name)  # an unknown name is told before what it would cost
-        keep = select(book, scope.where)
-        return Size(book.n_positions, int(np.count_nonzero(keep)), scenarios, seal, book, keep)
-    keep, groups = grouped(book, scope)
-    return Size(book.n_positions, groups.n, scenarios, seal, book, keep)
+        snapshot = session.cache.lake.snapshot()
+    positions = Positions(
+        session, snapshot, scope, scope.positions_date or scope.as_of if seal is None else seal.market_date
+    )
+    return Size(*positions.counts(), scenarios, seal, positions)
 
 
 def positions_by_day(session: Session, snapshot: Snapshot) -> Mapping[dt.date, int]:

@@ -79,6 +79,10 @@ class Kept:
                     self._bytes -= self._size(self._objects.popitem(last=False)[1])
         return made
 
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._objects
+
     def clear(self) -> None:
         """Lets go of everything."""
         with self._lock:
@@ -92,6 +96,10 @@ class DiskCache:
     def __init__(self, folder: Path, limit_bytes: int = DEFAULT_BYTES) -> None:
         self.folder = folder
         self.limit_bytes = limit_bytes
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an entry of that name, sound or not."""
+        return (self.folder / name).is_dir()
 
     def entry(self, name: str, build: Build, load: Callable[[Path], T]) -> T:
         """`load` of the entry's folder; `build` fills an empty folder first where there is no sound entry.

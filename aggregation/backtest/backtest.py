@@ -505,7 +505,7 @@ def _price(session: Session, query: BacktestQuery) -> float:
         size = size_of(session, asked)
         whole = size_of(session, asked, by=())
         figures = 2 * levels * SECONDS_A_RANK * size.scenarios + levels * query.simulations * _SECONDS_A_DRAW
-        valued = costs.of(Work("backtest", whole.kinds)).seconds
+        valued = costs.of(Work("backtest", whole.of.kinds)).seconds
         return size.seconds(passes=2, a_group=figures + whole.positions * SECONDS_A_POSITION) + size.reading + valued
 
     return of_days(session, days, of_day)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,6 +134,21 @@ def write_book(snapshot: Snapshot, positions_date: dt.date, folder: Path) -> Non
     write_mapped(folder / "positions.arrow", positions)
     ends = np.searchsorted(contract[order], np.arange(len(contract_ids)), side="right")
     write_mapped(folder / "contracts.arrow", {"contract_id": contract_ids, "end": pa.array(ends)})
+
+
+def unopened_book(snapshot: Snapshot, positions_date: dt.date, names: Sequence[str]) -> Book:
+    """The positions of a date as they are stored, with these dimensions and no quantities: what it takes to count them by filters and
+    groups, and much less than to open the book. names : at least one, of DIMENSIONS and CONTRACT_COLUMNS."""
+    rows = _read(positions_files(snapshot, positions_date), list(names), snapshot.lake.seen("positions"))
+    columns = dict(zip(names, each(lambda name: PositionColumn(*encode(rows[name])), names), strict=True))
+    none = np.zeros(rows.num_rows)
+    return Book(positions_date, (), pa.array([], pa.string()), np.zeros(1, np.int64), none, columns)
+
+
+def contracts_held(snapshot: Snapshot, positions_date: dt.date) -> int:
+    """How many contracts the positions of a date are of, counted without the book."""
+    rows = _read(positions_files(snapshot, positions_date), ["contract_id"], snapshot.lake.seen("positions"))
+    return len(encode(rows["contract_id"])[1])
 
 
 def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> Book:

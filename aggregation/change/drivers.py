@@ -383,7 +383,7 @@ def _price(session: Session, query: DriversQuery) -> float:
     """Of the contributions at each point, and of a table for every combination of dimensions, to which each trade is added twice."""
     sizes = [size_of(session, q) for q in query.queries()]
     rows = sum(s.positions for s in sizes)
-    most = max(len(query.over or s.book.columns) for s in sizes if s.book is not None)
+    most = max(len(query.over or s.of.book.columns) for s in sizes)
     tables = sum(math.comb(most, depth) for depth in range(1, DEEPEST + 1))
     return sum(s.seconds(passes=2) for s in sizes) + 2 * _SECONDS_A_CELL * rows * tables
 

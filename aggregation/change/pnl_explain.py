@@ -475,7 +475,7 @@ def _price(session: Session, query: PnlExplainRequest) -> float:
     """Of the contracts of both dates, valued in a state for each subset of the risk classes, and of their books."""
     books = [Scope(as_of=day, where=query.where, by=query.by) for day in (query.from_, query.to)]
     sizes = [size_of(session, book, scenarios=1) for book in books]
-    kinds: Counter[str] = sum((Counter(size_of(session, b, by=(), scenarios=1).kinds) for b in books), Counter())
+    kinds: Counter[str] = sum((Counter(size_of(session, b, by=(), scenarios=1).of.kinds) for b in books), Counter())
     cost = Costs(session.lake).of(Work("pnl-explain", kinds, 1 << len(RiskClass)))
     return cost.seconds + reading_the_way(query).seconds + sum(size.seconds() for size in sizes)
 

@@ -136,9 +136,18 @@ class VectorCache:
 
         return self.keep(("terms", book.positions_date, book.files, hierarchies, terms, version, carried), make)
 
-    def _own_book(self, at: Snapshot, positions_date: dt.date) -> Book:
+    def is_opened(self, at: Snapshot, positions_date: dt.date) -> bool:
+        """Whether the book of a date is open or lies in the cache; if not, opening one of a million positions takes seconds."""
+        name, _ = self._book_name(at, positions_date)
+        return name in self._kept or name in self._disk
+
+    def _book_name(self, at: Snapshot, positions_date: dt.date) -> tuple[str, tuple[str, ...]]:
+        """What the book of a date is kept under, and the names of its files."""
         files, reader = tuple(p.stem for p in positions_files(at, positions_date)), self.lake.reader
-        name = digest(str(self.lake.path), str(positions_date), *files, *([reader] if reader else []))
+        return digest(str(self.lake.path), str(positions_date), *files, *([reader] if reader else [])), files
+
+    def _own_book(self, at: Snapshot, positions_date: dt.date) -> Book:
+        (name, files), reader = self._book_name(at, positions_date), self.lake.reader
         write = functools.partial(write_book, at, positions_date)
         load = functools.partial(load_book, positions_date, () if reader else files)
         book = self._kept.get(name, lambda: self._disk.entry(name, write, load))

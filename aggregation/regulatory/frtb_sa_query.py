@@ -178,5 +178,8 @@ def price_of_frtb(session: Session, query: FrtbSaQuery) -> float:
     states = 4 * session.lake.count("risk_factors")
     size = size_of(session, query, scenarios=states)
     passes = 6.0 if query.standalone else 4.0
-    held = size.positions if size.book is None else len(size.book.contract_ids)
-    return size.planning + size.seconds(passes=passes, a_group=SECONDS_A_RANK * states) + _SECONDS_A_CONTRACT * held
+    return (
+        size.planning
+        + size.seconds(passes=passes, a_group=SECONDS_A_RANK * states)
+        + _SECONDS_A_CONTRACT * size.of.contracts
+    )

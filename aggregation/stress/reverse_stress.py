@@ -340,7 +340,7 @@ def _price(session: Session, query: ReverseStressRequest) -> float:
     """Of the book in as many states as a typical search values it, if it reads every risk factor, and of the law of their moves."""
     size = size_of(session, query, by=(), scenarios=1)
     states = _TYPICAL_GRADIENTS * 2 * session.lake.count("risk_factors") + _TYPICAL_POINTS
-    valued = Costs(session.lake).of(Work("reverse-stress", size.kinds, states)).seconds
+    valued = Costs(session.lake).of(Work("reverse-stress", size.of.kinds, states)).seconds
     return history_seconds(session) + size.planning + size.seconds() + valued
 
 

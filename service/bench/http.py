@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from lake.errors import NotReady
 from service.bench.harness import VALUATION_DATE, Row, p95, row
-from service.bench.reduce import make_lake
+from service.bench.reduce import make_lake, unmeasured
 
 CLIENTS = 8
 _LIGHT, _PAUSE = 10, 0.05  # clients beside those who ask much, and their seconds between two requests
@@ -29,12 +29,14 @@ _STARTED = 120  # seconds within which the server must answer
 
 
 def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: int) -> list[Row]:
-    """Milliseconds of VaR by desk with eight clients asking without a pause, and with one client, in a lake made for it."""
+    """Until an impossible question is refused; VaR by desk with one client, with eight without a pause, and beside heavy ones; in a lake
+    made for it."""
     with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
         lake = make_lake(Path(folder), n_contracts, n_scenarios, n_positions)
         path = f"/api/v1/var?as_of={VALUATION_DATE}&by=desk"
         rows = []
         with server(lake.path) as url:
+            rows.append(refusal(url, n_positions))
             for clients in (1, CLIENTS):
                 times = _in_another_process(url, path, clients, requests)
                 work = (
@@ -57,6 +59,21 @@ def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: i
                 )
                 rows.append(row(work, beside * 1e3, "ms", "the same without them", alone * 1e3, "<= 2"))
         return rows
+
+
+def refusal(url: str, n_positions: int) -> Row:
+    """Seconds until a question far too dear is refused, the first of all of a server that has opened nothing of its lake."""
+    path = f"/api/v1/var?as_of={VALUATION_DATE}&by=trade&where=desk!=desk-001&interval=0.95&measures=skewness"
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=600)) as connection:
+        started = time.perf_counter()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        taken = time.perf_counter() - started
+    work = f"HTTP, an impossible question refused, the first about its book: {n_positions:,} positions"
+    if b"problem:too-much" not in body:
+        return unmeasured(work, taken, "a book on which it is refused", "<= 1")
+    return row(work, taken, "s", "the stated limit", 0.2, "<= 1")
 
 
 def _ask_much(url: str, over: threading.Event) -> None:

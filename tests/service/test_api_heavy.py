@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +15,17 @@ from small_lake import FRIDAY, MONDAY, base
 from test_api_errors import problem
 
 from aggregation import price as price_module
+from aggregation import questions
 from aggregation.backtest import backtest
+from aggregation.book.entitlement import Entitlement
+from aggregation.opened.inputs import book_of_scope
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import QUESTIONS
 from aggregation.reduce import selection
 from aggregation.risk import query, sampling_error
 from aggregation.risk.table import TableQuery, run_table
-from aggregation.session import reading
-from aggregation.types import Filter
+from aggregation.session import Session, reading
+from aggregation.types import Filter, Scope
 from lake.errors import BadInput
 from lake.progress import Allowance, Stopped, allowance, allowed
 from lake.tables import Lake
@@ -122,6 +126,70 @@ def test_groups_by_trade_are_what_the_filters_leave(valued_lake: Path, monkeypat
     assert price_module.size_of(session, asked).groups == rows.num_rows == 2
     with pytest.raises(BadInput, match="desk"):
         price_module.size_of(session, asked.model_copy(update={"by": ("trade", "dsk")}))
+
+
+SCOPES: list[dict[str, Any]] = [
+    {},
+    {"by": ["desk"]},
+    {"by": ["desk", "currency"], "where": ["instrument_type=equity_option"]},
+    {"by": ["trade", "desk"]},
+    {"by": ["trade"], "where": ["desk=Options"]},
+    {"by": ["book"], "where": ["trade~*"], "positions_date": FRIDAY},
+    {"by": ["desk"], "where": ["currency=USD"], "market_date": FRIDAY},
+]
+
+
+@pytest.mark.parametrize("granted", [None, {"desk": ["Options"]}], ids=["all", "a part"])
+def test_before_the_book_is_opened_a_price_counts_what_the_book_has(
+    valued_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, granted: Any
+) -> None:
+    entitlement = None if granted is None else Entitlement(granted=granted)
+    scopes = [Scope.model_validate({"as_of": MONDAY, **more}) for more in SCOPES]
+
+    def session() -> Session:
+        lake = Lake(valued_lake)
+        return Session(lake, VectorCache(lake, tmp_path), entitlement=entitlement)
+
+    def sizes() -> list[tuple[int, ...]]:
+        found = [price_module.size_of(session(), scope, scenarios=30) for scope in scopes]
+        return [(s.positions, s.held, s.groups, s.of.contracts) for s in found]
+
+    with monkeypatch.context() as unopened:
+        unopened.setattr(price_module, "book_of_scope", None)
+        counted = sizes()
+    for scope in scopes:
+        book_of_scope(session().cache, session().lake.snapshot(), scope, MONDAY)
+    with monkeypatch.context() as opened:
+        opened.setattr(price_module, "unopened_book", None)
+        opened.setattr(price_module, "contracts_held", None)
+        assert counted == sizes()
+    assert len({groups for _, _, groups, _ in counted}) > 1
+
+
+def test_a_question_beyond_its_price_is_refused_without_opening_its_book(
+    valued_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = shutil.copytree(valued_lake, tmp_path / "lake")
+    shutil.rmtree(lake / "_varlake" / "cache", ignore_errors=True)
+    monkeypatch.setattr(limits, "usable_cores", lambda: 1e-9)
+    monkeypatch.setattr(VectorCache, "_own_book", None)
+    body = problem(client_of(lake).get(f"{VAR}&where=desk=Options&interval=0.95"), 422)
+    assert body["type"] == "urn:varlake:problem:too-much"
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_price_is_another_once_the_book_is_opened(name: str, valued_lake: Path, tmp_path: Path) -> None:
+    def price() -> float | None:
+        query = questions.settled(session(), questions.read(name, base(name)))
+        return questions.price(session(), name, query)
+
+    def session() -> Session:
+        return reading(lake := Lake(valued_lake), VectorCache(lake, tmp_path))
+
+    before = price()
+    for day in (FRIDAY, MONDAY):
+        session().cache.book(session().lake.snapshot(), day)
+    assert price() == before
 
 
 def client_of_same(client: FlaskClient) -> FlaskClient:
