@@ -72,12 +72,12 @@ def calls_by_kind(
     for name in names:
         arguments, start = [a.format(files=files) for a in OPERATIONS[name].arguments], lakes[OPERATIONS[name].start]
         with copied(start, folder / "first") as first, copied(start, folder / "second") as second:
-            for kind, occurrence in _calls_of(name, _watched(arguments, first), _watched(arguments, second)):
+            for kind, occurrence in calls_of(name, _watched(arguments, first), _watched(arguments, second)):
                 found[kind].append(occurrence)
     return dict(found)
 
 
-def _calls_of(
+def calls_of(
     operation: str, first: Sequence[tuple[Call, Stack]], second: Sequence[tuple[Call, Stack]]
 ) -> Iterator[tuple[Kind, Occurrence]]:
     """The calls of the second of two runs. A path that both have has every run."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_ROOT = f"{Path(__file__).resolve().parents[2]}/"
-_PRODUCT = tuple(f"{_ROOT}{package}/" for package in ("lake", "scenarios", "valuation", "aggregation", "service"))
+ROOT = f"{Path(__file__).resolve().parents[2]}/"
+_PRODUCT = tuple(f"{ROOT}{package}/" for package in ("lake", "scenarios", "valuation", "aggregation", "service"))
 Stack = tuple[str, ...]
 
 
@@ -55,7 +55,7 @@ class _Watch:
 
     def write(self, path: Path) -> None:
         stacks = [
-            [f"{code.co_filename.removeprefix(_ROOT)}:{code.co_qualname}:{line}" for code, line in reversed(stack)]
+            [f"{code.co_filename.removeprefix(ROOT)}:{code.co_qualname}:{line}" for code, line in reversed(stack)]
             for stack in list(self._stacks)  # threads that go on add to it
         ]
         path.write_text(json.dumps({"moments": self._moments, "stacks": stacks}))

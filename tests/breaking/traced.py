@@ -62,10 +62,10 @@ def _traced(command: Command, lake: Path, notes: Path, names: Sequence[str], *mo
             raise AssertionError(f"strace is not attached: {attached}")
         code = command.go(seconds)
         tracer.communicate(timeout=60)
-    return Traced(_calls(notes.read_text(errors="replace").splitlines(), lake), code, command.said())
+    return Traced(calls_in(notes.read_text(errors="replace").splitlines(), lake), code, command.said())
 
 
-def _calls(lines: Iterable[str], lake: Path) -> list[Call]:
+def calls_in(lines: Iterable[str], lake: Path) -> list[Call]:
     """The calls on files of a lake among the lines of strace."""
     of_lake = re.compile(rf'[<"]{re.escape(str(lake))}(?:/([^">]*))?[>"]')
     seen: Counter[tuple[str, str]] = Counter()
