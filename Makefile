@@ -14,6 +14,7 @@ MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test call-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -86,6 +87,9 @@ KAFKA_JARS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/varlake/kafka
 kafka-test: setup ## fetch a Kafka broker by Maven, with the settings of this machine, and run the tests that need one
 	mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(KAFKA_JARS)"
 	VARLAKE_KAFKA_JARS="$(KAFKA_JARS)" $(BIN)/python -m pytest tests/valuation/books/test_kafka_feeds.py $(ARGS)
+FAULTS ?= 5000
+call-test: setup ## fail FAULTS=5000 file calls of writers, of every kind, once and for good: all there are, in hours
+	VARLAKE_CALLS=$(FAULTS) $(BIN)/python -m pytest --timeout 0 -m breaking tests/breaking/test_failing_calls.py $(ARGS)
 
 CASES ?= 400
 non-interference: setup ## ask pairs of lakes that differ in what others hold CASES=400 things: no byte may differ

@@ -34,9 +34,11 @@ def spread(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     return random.Random(seed).sample(list(items), min(count, len(items)))
 
 
-def break_all(title: str, trial: Callable[[Item], str | None], items: Iterable[Item]) -> None:
+def break_all(
+    title: str, trial: Callable[[Item], str | None], items: Iterable[Item], at_once: int | None = None
+) -> None:
     """Tries every item, as many at once as there are cores. A trial returns what is wrong, None where it held, or NOT_TRIED."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(at_once or usable_cores()) as pool:
         faults = []
         for wrong in pool.map(trial, items):
             if wrong == NOT_TRIED:

@@ -65,15 +65,19 @@ def roles(call: Call) -> str:
 
 
 def calls_by_kind(
-    lakes: Mapping[str, Path], files: Path, folder: Path, names: Iterable[str] = OPERATIONS
+    lakes: Mapping[str, Path], files: Path, lake: Path, names: Iterable[str] = OPERATIONS
 ) -> dict[Kind, list[Occurrence]]:
-    """The calls that operations make on files of a lake, in their order. folder : where copies of the lakes are put meanwhile."""
+    """The calls that operations make on files of a lake, in their order. lake : where a copy of the lake lies meanwhile; the names in its
+    cache follow from its own."""
     found: dict[Kind, list[Occurrence]] = defaultdict(list)
     for name in names:
         arguments, start = [a.format(files=files) for a in OPERATIONS[name].arguments], lakes[OPERATIONS[name].start]
-        with copied(start, folder / "first") as first, copied(start, folder / "second") as second:
-            for kind, occurrence in calls_of(name, _watched(arguments, first), _watched(arguments, second)):
-                found[kind].append(occurrence)
+        runs = []
+        for _ in range(2):
+            with copied(start, lake):
+                runs.append(_watched(arguments, lake))
+        for kind, occurrence in calls_of(name, *runs):
+            found[kind].append(occurrence)
     return dict(found)
 
 

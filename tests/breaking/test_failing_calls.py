@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,15 +39,18 @@ class Fault(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is tried of each operation; and of each kind of call whether it was hit, and always held."""
+    """What is tried of each operation; and of each kind of call whether it was hit, and always held. lake : where the copies lie, one
+    after the other: the names in a cache follow from that of the lake."""
 
+    lake: Path
     faults: dict[str, list[Fault]]
     held: dict[Kind, bool]
 
 
 @pytest.fixture(scope="module")
 def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
-    kinds = calls_by_kind(lakes, files, tmp_path_factory.mktemp("kinds"))
+    lake = tmp_path_factory.mktemp("kinds") / "lake"
+    kinds = calls_by_kind(lakes, files, lake)
     every = [
         (occurrence.operation, Fault(kind, kind.call, error, when, occurrence.path))
         for kind, occurrence in chosen(kinds)
@@ -57,7 +59,7 @@ def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathF
     faults, held = defaultdict(list), dict[Kind, bool]()
     for operation, fault in spread(every, tries("calls"), 2):
         faults[operation].append(fault)
-    yield Plan(faults, held)
+    yield Plan(lake, faults, held)
     calls = sum(map(len, kinds.values()))
     TALLY[f"kinds of file calls, {len(kinds):,} of {calls:,} calls, which {len(every):,} faults try"].update(
         tried=len(held), held=sum(held.values())
@@ -68,14 +70,14 @@ def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathF
 def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
     name: str, plan: Plan, lakes: dict[str, Path], files: Path, tmp_path: Path
 ) -> None:
-    broken, number = Broken.prepare(name, lakes, files, tmp_path), itertools.count()
+    broken = Broken.prepare(name, lakes, files, tmp_path)
     as_a_shell = (
         [] if name not in AS_A_SHELL else spread(_as_a_shell(broken, tmp_path / "traced"), tries("calls") // 40, 2)
     )
 
     def trial(fault: Fault) -> str | None:
         for _ in range(1 if fault.kind is None else AGAIN):
-            with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
+            with copied(broken.start, plan.lake) as lake:
                 wrong = _fail(broken, fault, lake)
             if wrong != NOT_TRIED:
                 break
@@ -85,7 +87,7 @@ def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
             plan.held[fault.kind] = plan.held.get(fault.kind, True) and wrong is None
         return wrong and f"{name}, {fault.told()}: {wrong}"
 
-    break_all(f"failing calls of {name}", trial, [*as_a_shell, *plan.faults[name]])
+    break_all(f"failing calls of {name}", trial, [*as_a_shell, *plan.faults[name]], at_once=1)
 
 
 def _as_a_shell(broken: Broken, folder: Path) -> list[Fault]:

@@ -137,7 +137,7 @@ def test_writes_fail_with_both_errors_and_by_a_name_for_good_too() -> None:
 
 @pytest.mark.breaking
 def test_the_kinds_of_an_operation_are_found_alike_twice(lakes: dict[str, Path], files: Path, tmp_path: Path) -> None:
-    first, second = (calls_by_kind(lakes, files, tmp_path, ["orders"]) for _ in range(2))
+    first, second = (calls_by_kind(lakes, files, tmp_path / "lake", ["orders"]) for _ in range(2))
     writes = [{kind for kind in found if kind.call in WRITES} for found in (first, second)]
     assert writes[0] == writes[1]
     (synced,) = [kind for kind in writes[0] if (kind.call, kind.role) == ("fsync", "TABLE/.tmp-*")]
