@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from collections import Counter, defaultdict
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from operations import Broken
 from writing_commands import write_files
 
 from lake.runtime.machine import usable_cores
@@ -63,3 +65,9 @@ def lakes(bare_lake: Path, valued_lake: Path) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_files(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture(scope="session")
+def prepared(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Broken]:
+    """An operation by its name, run whole once a session."""
+    return functools.cache(lambda name: Broken.prepare(name, lakes, files, tmp_path_factory.mktemp("whole")))

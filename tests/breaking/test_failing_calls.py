@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,9 +68,9 @@ def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
-    name: str, plan: Plan, lakes: dict[str, Path], files: Path, tmp_path: Path
+    name: str, plan: Plan, prepared: Callable[[str], Broken], tmp_path: Path
 ) -> None:
-    broken = Broken.prepare(name, lakes, files, tmp_path)
+    broken = prepared(name)
     as_a_shell = (
         [] if name not in AS_A_SHELL else spread(_as_a_shell(broken, tmp_path / "traced"), tries("calls") // 40, 2)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,9 @@ def test_whatever_can_be_brought_in_is_killed() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_killed_at_any_point_it_completes_when_run_again(
-    name: str, lakes: dict[str, Path], files: Path, tmp_path: Path
+    name: str, prepared: Callable[[str], Broken], tmp_path: Path
 ) -> None:
-    broken, number = Broken.prepare(name, lakes, files, tmp_path), itertools.count()
+    broken, number = prepared(name), itertools.count()
     share, draws = tries("kills") // len(OPERATIONS) + 1, random.Random(1)
     kills: list[tuple[bool, str, float]] = []
     for shell, count in ((True, min(AS_A_SHELL, share)), (False, max(share - 2 * AS_A_SHELL, 1))):
