@@ -177,19 +177,21 @@ class Committer:
             make_folder(folder)
             log.begin()
             fields = [pa.field(f.name, f.type, metadata=f.metadata) for f in definition.schema]
-            table = DeltaTable.create(
-                str(folder),
-                deltalake.Schema.from_arrow(pa.schema(fields)),
-                partition_by=list(definition.partition_by),
-                description=definition.one_row,
-                configuration={"delta.logRetentionDuration": "interval 36500 days", **_bounds(definition)},
-                commit_properties=self._notes(name, {}),
-            )
+            with log.written():
+                table = DeltaTable.create(
+                    str(folder),
+                    deltalake.Schema.from_arrow(pa.schema(fields)),
+                    partition_by=list(definition.partition_by),
+                    description=definition.one_row,
+                    configuration={"delta.logRetentionDuration": "interval 36500 days", **_bounds(definition)},
+                    commit_properties=self._notes(name, {}),
+                )
         elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
             # the lake was made before the table had these columns: they are null in its rows so far
             fields = deltalake.Schema.from_arrow(pa.schema(new)).fields
-            table.alter.add_columns(fields, commit_properties=self._notes(name, {}))
-            table = DeltaTable(str(folder))
+            with log.written():
+                table.alter.add_columns(fields, commit_properties=self._notes(name, {}))
+                table = DeltaTable(str(folder))
         unique = {f.path: f for f in files}
         absent = [path for path in unique if not (folder / path).is_file()]
         if absent:
@@ -249,7 +251,8 @@ class Committer:
         log = self.lake.log(name)
         table = log.open(writing=True)
         assert table is not None, f"the table {name} was never written"
-        table.create_checkpoint()
+        with log.written():
+            table.create_checkpoint()
         log.settle()
 
     def _transact(
@@ -268,21 +271,23 @@ class Committer:
         if (
             not bounds.items() <= table.metadata().configuration.items()
         ):  # a lake of before there were bounds for these alone
-            table.alter.set_table_properties(bounds, commit_properties=self._notes(log.folder.name, {}))
+            with log.written():
+                table.alter.set_table_properties(bounds, commit_properties=self._notes(log.folder.name, {}))
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         added = [AddAction(f.path, f.size, dict(f.partition), moment, data_change, f.stats) for f in files]
-        table.create_write_transaction(
-            [*removed, *added],
-            mode=mode,
-            schema=table.schema(),
-            partition_by=table.metadata().partition_columns,
-            partition_filters=filters or None,
-            commit_properties=self._notes(
-                log.folder.name,
-                {"run_id": self.run_id, ADDS: str(len(added)), **{k: str(v) for k, v in (note or {}).items()}},
-            ),
-            post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
-        )
+        with log.written():
+            table.create_write_transaction(
+                [*removed, *added],
+                mode=mode,
+                schema=table.schema(),
+                partition_by=table.metadata().partition_columns,
+                partition_filters=filters or None,
+                commit_properties=self._notes(
+                    log.folder.name,
+                    {"run_id": self.run_id, ADDS: str(len(added)), **{k: str(v) for k, v in (note or {}).items()}},
+                ),
+                post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+            )
         log.settle()
         return self.lake.version(log.folder.name)
 

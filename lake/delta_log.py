@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from lake.audit import NOTE
 from lake.canonical import canonical_json, digest, file_digest
-from lake.errors import Damaged, NotFound
+from lake.errors import Damaged, NotFound, disk_failed, of_disk
 from lake.storage import check_file, make_folder, remove_durable, sync, write_durable
+from lake.words import clause
 
 ADDS = "adds"  # the note of a commit that says how many files it adds
 _ENTRY = re.compile(r"(\d{20})\.json")
@@ -98,6 +100,16 @@ class DeltaLog:
             for name in (n for v in range(last + 1) for n in entries[v]):
                 (log / name).symlink_to(self.log / name)
             return DeltaTable(place)
+
+    @contextlib.contextmanager
+    def written(self) -> Iterator[None]:
+        """Around what the library writes. Where a file call fails it may say that there is no table, or that a commit failed, and not why:
+        that is told as `DiskFailed`."""
+        try:
+            yield
+        except (CommitFailedError, TableNotFoundError) as error:
+            reason = clause(str(error).partition("\n")[0])
+            raise of_disk(error) or disk_failed(f"the log {self.log}: {reason}") from error
 
     def settle(self) -> None:
         """Makes durable, then records, whatever is not recorded. For the writer alone."""

@@ -155,6 +155,15 @@ _NOT_WRITABLE = ("Read-only file system", "Permission denied")
 _FAILED = ("Input/output error", "LocalFileSystem error")
 
 
+def disk_failed(where: str) -> DiskFailed:
+    """What a user is told where a file call failed, and which or with what words."""
+    return DiskFailed(
+        f"The disk failed ({where}): a file could not be read or written, and this was not finished. What was stored before stays. Ask "
+        "again, and it is completed; where it fails again, look at the disk (the log of the system has more), then run "
+        "`varlake lake verify`."
+    )
+
+
 def of_disk(error: BaseException) -> VarlakeError | None:
     """What a user is told of a disk that is full, may not be written or fails, whichever library met it; None for other errors."""
     number, text = getattr(error, "errno", None), str(error)
@@ -171,11 +180,7 @@ def of_disk(error: BaseException) -> VarlakeError | None:
             "answered; give the user of this process the right, then ask again."
         )
     if number == errno.EIO or any(t in text for t in _FAILED):
-        return DiskFailed(
-            f"The disk failed{place or f' ({text})'}: a file could not be read or written, and this was not finished. What was "
-            "stored before stays. Ask again, and it is completed; where it fails again, look at the disk (the log of the system has "
-            "more), then run `varlake lake verify`."
-        )
+        return disk_failed(where or text)
     return None
 
 

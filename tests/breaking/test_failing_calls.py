@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,17 +52,16 @@ class Plan(NamedTuple):
 def plan(lakes: dict[str, Path], files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
     lake = tmp_path_factory.mktemp("kinds") / "lake"
     kinds = calls_by_kind(lakes, files, lake)
-    every = [
-        (occurrence.operation, Fault(kind, kind.call, error, when, occurrence.path))
-        for kind, occurrence in chosen(kinds)
-        for error, when in occurrence.faults()
-    ]
-    faults, held = defaultdict(list), dict[Kind, bool]()
-    for operation, fault in spread(every, tries("calls"), 2):
-        faults[operation].append(fault)
+    every: dict[str, list[Fault]] = defaultdict(list)
+    for kind, occurrence in chosen(kinds):
+        for error, when in occurrence.faults():
+            every[occurrence.operation].append(Fault(kind, kind.call, error, when, occurrence.path))
+    n = sum(map(len, every.values()))
+    faults = {name: spread(those, math.ceil(len(those) * tries("calls") / n), 2) for name, those in every.items()}
+    held: dict[Kind, bool] = {}
     yield Plan(lake, faults, held)
     calls = sum(map(len, kinds.values()))
-    TALLY[f"kinds of file calls, {len(kinds):,} of {calls:,} calls, which {len(every):,} faults try"].update(
+    TALLY[f"kinds of file calls, {len(kinds):,} of {calls:,} calls, which {n:,} faults try"].update(
         tried=len(held), held=sum(held.values())
     )
 

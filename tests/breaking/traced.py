@@ -109,7 +109,7 @@ def inject(
     path : of a file in the lake, on which alone calls are counted and fail; else all calls count. The count is of each thread, and a
     thread that waits for another makes such calls too.
     """
-    only = () if path is None else ("-P", str(lake / path) if path else str(lake))
+    only = () if path is None else ("-P", f"{lake}/{path}" if path else str(lake))
     done = _traced(command, lake, notes, (call,), *only, "-e", f"inject={call}:{fault}:when={when}")
     hit = [c for c in done.calls if c.failed]
     return Injected(hit, notes.read_text(errors="replace").count("(INJECTED)") - len(hit), done.returncode, done.said)

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from command_line import in_a_process
-from deltalake.exceptions import DeltaError
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from server import ask, children, engine_of, serving
 from small_lake import BOOK, FRIDAY, MONDAY, no_spark, request
 from support import wait_for
@@ -218,3 +220,39 @@ def test_a_disk_that_fails_is_told_in_words_by_each_library(error: Exception) ->
     assert isinstance(said, DiskFailed)
     assert (said.status, said.exit_code) == (500, 3)
     assert "look at the disk" in said.message
+
+
+@pytest.mark.parametrize(
+    ("there", "call", "error"),
+    [
+        (False, "create", TableNotFoundError("Generic delta kernel error: No files in log segment")),
+        (False, "create", TableNotFoundError("Could not create local directory: a folder")),
+        (True, "create_write_transaction", CommitFailedError("Failed to commit transaction: 0")),
+    ],
+    ids=["no entry", "no folder", "a commit"],
+)
+def test_a_commit_that_says_not_why_it_failed_is_the_disk_and_completes_then(
+    there: bool, call: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As deltalake tells of a `statx` of its log that fails for good."""
+    lake = Lake.create(tmp_path / "lake")
+    rows = pa.table({"name": ["USD"], "effective_from": [MONDAY]})
+    rows = pa.table(
+        {
+            f.name: rows[f.name] if f.name in rows.schema.names else pa.nulls(1, f.type)
+            for f in TABLES["classifications"].schema
+        }
+    )
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with Committer(lake, "test") as committer:
+        if there:
+            committer.put("classifications", rows.slice(0, 0))
+        with monkeypatch.context() as failing:
+            failing.setattr(DeltaTable, call, fails)
+            with pytest.raises(DiskFailed, match="classifications/_delta_log"):
+                committer.put("classifications", rows)
+        committer.put("classifications", rows)
+    assert lake.read("classifications").num_rows == 1
