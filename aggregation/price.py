@@ -34,7 +34,7 @@ SECONDS_A_PLANNED, SECONDS_A_LEVEL, SECONDS_A_ROW = 1.5e-4, 5e-7, 3e-6
 _MARGIN = 1.5  # of what was measured, on a core that has other work
 
 
-class Positions:
+class PositionCounts:
     """The positions that a question is about; while their book is not open they are counted in the columns that are filtered and grouped
     by, since to open a million takes seconds."""
 
@@ -100,7 +100,7 @@ class Size:
     groups: int
     scenarios: int
     seal: ValuationSet | None
-    of: Positions
+    of: PositionCounts
 
     def seconds(self, passes: float = 1.0, a_group: float = 0.0) -> float:
         """So many passes over the vectors, and what is done with each group and the total."""
@@ -134,10 +134,9 @@ def size_of(session: Session, query: Any, *, by: Sequence[str] | None = None, sc
         seal, scenarios = candidates[0], candidates[0].scenario_count
     else:
         snapshot = session.cache.lake.snapshot()
-    positions = Positions(
-        session, snapshot, scope, scope.positions_date or scope.as_of if seal is None else seal.market_date
-    )
-    return Size(*positions.counts(), scenarios, seal, positions)
+    terms = scope.positions_date or scope.as_of if seal is None else seal.market_date
+    counted = PositionCounts(session, snapshot, scope, terms)
+    return Size(*counted.counts(), scenarios, seal, counted)
 
 
 def positions_by_day(session: Session, snapshot: Snapshot) -> Mapping[dt.date, int]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import DeltaError, SchemaMismatchError
 
 from lake.audit import NOTE
 from lake.canonical import canonical_json, digest, file_digest
@@ -103,11 +103,13 @@ class DeltaLog:
 
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
-        """Around what the library writes. Where a file call fails it may say that there is no table, or that a commit failed, and not why:
-        that is told as `DiskFailed`."""
+        """Around what the library writes. Where a file call fails it may say that there is no table, no path, or that a commit failed, and
+        not why: that is told as `DiskFailed`."""
         try:
             yield
-        except (CommitFailedError, TableNotFoundError) as error:
+        except SchemaMismatchError:  # a fault of whoever made the rows
+            raise
+        except DeltaError as error:
             reason = clause(str(error).partition("\n")[0])
             raise of_disk(error) or disk_failed(f"the log {self.log}: {reason}") from error
 

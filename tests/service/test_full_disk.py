@@ -227,9 +227,10 @@ def test_a_disk_that_fails_is_told_in_words_by_each_library(error: Exception) ->
     [
         (False, "create", TableNotFoundError("Generic delta kernel error: No files in log segment")),
         (False, "create", TableNotFoundError("Could not create local directory: a folder")),
+        (False, "create", DeltaError('Kernel error: Invalid table location: Path does not exist: "a folder/"')),
         (True, "create_write_transaction", CommitFailedError("Failed to commit transaction: 0")),
     ],
-    ids=["no entry", "no folder", "a commit"],
+    ids=["no entry", "no folder", "no path", "a commit"],
 )
 def test_a_commit_that_says_not_why_it_failed_is_the_disk_and_completes_then(
     there: bool, call: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
