@@ -56,10 +56,14 @@ def _traced(command: Command, lake: Path, notes: Path, names: Sequence[str], *mo
     arguments += ["-e", f"trace={','.join(names)}", *more, "-p", str(command.pid)]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
-        attached = tracer.stderr.readline()
-        if "attached" not in attached:
+        said = []
+        for line in iter(tracer.stderr.readline, ""):  # how it reads a path comes first
+            said.append(line)
+            if "attached" in line:
+                break
+        else:
             command.go(0)
-            raise AssertionError(f"strace is not attached: {attached}")
+            raise AssertionError(f"strace is not attached: {''.join(said)}")
         code = command.go(seconds)
         tracer.communicate(timeout=60)
     return Traced(calls_in(notes.read_text(errors="replace").splitlines(), lake), code, command.said())
