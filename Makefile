@@ -82,13 +82,14 @@ N ?= 1000
 crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
 	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
 
+FAULTS ?= 5000
+call-test: setup ## fail FAULTS=5000 file calls of writers, of every kind, once and for good: all there are, in hours
+	VARLAKE_CALLS=$(FAULTS) $(BIN)/python -m pytest --timeout 0 -m breaking tests/breaking/test_failing_calls.py $(ARGS)
+
 KAFKA_JARS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/varlake/kafka
 kafka-test: setup ## fetch a Kafka broker by Maven, with the settings of this machine, and run the tests that need one
 	mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$(KAFKA_JARS)"
 	VARLAKE_KAFKA_JARS="$(KAFKA_JARS)" $(BIN)/python -m pytest tests/valuation/books/test_kafka_feeds.py $(ARGS)
-FAULTS ?= 5000
-call-test: setup ## fail FAULTS=5000 file calls of writers, of every kind, once and for good: all there are, in hours
-	VARLAKE_CALLS=$(FAULTS) $(BIN)/python -m pytest --timeout 0 -m breaking tests/breaking/test_failing_calls.py $(ARGS)
 
 CASES ?= 400
 non-interference: setup ## ask pairs of lakes that differ in what others hold CASES=400 things: no byte may differ
