@@ -72,6 +72,7 @@ ELSEWHERE = {
     "service/demo.py": "the folder of the demo",
     "service/cli/scenarios.py": "a file that the user named",
     "service/cli/given.py": "a file that the user named",
+    "service/cli/feed.py": "what a feed hands to the engine, gone with its job",
     "service/python/lakes.py": "a table that is brought in, gone afterwards",
     "service/python/results.py": "a file that the user named",
     "service/python/stub.py": "a source file",

@@ -58,7 +58,7 @@ MODULES = {
     "service": {
         "audit": ("both doors to one subject", "api", "cli"),
         "branches": ("both doors to one subject", "api", "cli"),
-        "live": ("both doors to one subject, and how its answer is shown", "api", "cli", "rendering"),
+        "live": ("doors to one subject, how its answer is shown, and its bench", "api", "bench", "cli", "rendering"),
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
