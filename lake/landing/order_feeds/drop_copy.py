@@ -225,7 +225,7 @@ class DropCopy:
     def _arrived(numbers: SequenceNumbers, number: int, fields: dict[int, str]) -> bool:
         """Takes the number of a message; false where it had arrived."""
         following = fields.get(36, "")
-        if fields[35] == "4" and following.isdigit():
+        if fields[35] == "4" and re.fullmatch("[0-9]{1,18}", following):
             if fields.get(123) == "Y":  # the numbers up to there were messages of the session alone
                 return numbers.arrived_up_to(number, max(int(following), number + 1))
             numbers.lost_up_to(int(following))
@@ -293,8 +293,13 @@ class DropCopy:
         if event != "cancel":
             cells |= self._rules.of(fields) | self._traded(fields)
         row = self._reader.message(report.part, cells)
-        if event != "cancel" and re.fullmatch("[0-9]{8}", fields.get(75, "")):
-            row["trade_date"] = dt.datetime.strptime(fields[75], "%Y%m%d").date()
+        if event != "cancel" and 75 in fields:
+            try:
+                if len(fields[75]) != len("YYYYMMDD"):
+                    raise ValueError
+                row["trade_date"] = dt.datetime.strptime(fields[75], "%Y%m%d").date()
+            except ValueError:
+                raise _Refused(f"TradeDate (75) is {fields[75]}; expected such as 20200316") from None
         parent = self._executions[order].parent_order_id if event != "new" else report.order
         return row | {
             "execution_id": own,

@@ -83,7 +83,7 @@ def _fields(body: bytes, separator: bytes) -> dict[int, str] | str:
     while at < len(body):
         equals = body.find(b"=", at)
         tag = body[at:equals] if equals > at else b""
-        if not tag.isdigit():
+        if not re.fullmatch(b"[0-9]{1,9}", tag):
             return f"a field has no tag: {body[at : at + 20]!r}"
         number = int(tag)
         end = body.find(separator, equals + 1)
@@ -93,7 +93,7 @@ def _fields(body: bytes, separator: bytes) -> dict[int, str] | str:
                 return f"field {number} is not as long as the field before it says"
         value = body[equals + 1 : end].decode("latin-1")
         fields.setdefault(number, value)
-        length = (_DATA[number], int(value)) if number in _DATA and value.isdigit() else None
+        length = (_DATA[number], int(value)) if number in _DATA and re.fullmatch("[0-9]{1,9}", value) else None
         at = end + 1
     return fields
 

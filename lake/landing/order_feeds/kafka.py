@@ -230,7 +230,10 @@ def _json(text: str) -> list[dict[str, str | None]]:
 
 def _csv(text: str) -> list[dict[str, str | None]]:
     """The rows of a header and what follows it."""
-    header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
+    try:
+        header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
+    except csv.Error as error:
+        raise BadInput(f"the message is no CSV: {error}") from None
     names = [name.strip() for name in header]
     if not rows:
         raise BadInput("the message has no row; it is a JSON object, or CSV with a header and rows")

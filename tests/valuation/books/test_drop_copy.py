@@ -18,6 +18,7 @@ from lake.landing.order_feeds.feed import FeedReport, OrderFeed, committing
 from lake.landing.order_feeds.fix_log import FixLog
 from lake.landing.order_feeds.fix_messages import SequenceNumbers, find_messages
 from lake.landing.order_feeds.folder import FolderSource
+from lake.landing.order_feeds.portion import Portion
 from lake.tables import Lake
 from valuation.books.orders import order_reader
 from valuation.books.running_positions import RunningPositions
@@ -322,6 +323,40 @@ def test_logs_in_a_folder_are_read_whole(lake: Lake, tmp_path: Path) -> None:
     assert told.waiting == 1
     (folder / "b.fix").write_bytes(fill(3, "E2", "1"))
     assert go(None).refused == 2
+
+
+def test_whatever_stands_in_a_field_is_told_and_ends_no_feed(lake: Lake, tmp_path: Path) -> None:
+    reader = order_reader(lake)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES)
+    copy = DropCopy(reader, read_rules(rules))
+    number = 0
+    for tag in (
+        "t1",
+        "t14",
+        "t15",
+        "t17",
+        "t19",
+        "t20",
+        "t31",
+        "t32",
+        "t36",
+        "t37",
+        "t39",
+        "t54",
+        "t55",
+        "t60",
+        "t75",
+        "t95",
+        "t150",
+    ):
+        for value in ("\xb2", "9" * 5000, "-1", "x", "20209999", "0", "1e5"):
+            for kind in ("8", "4", "A"):
+                number += 1
+                sent, portion = message(number, kind, **{"t17": f"E{number}", tag: value.encode("latin-1")}), Portion()
+                assert copy.take(portion, "a.log", 0, sent, whole=True) == len(sent)
+                assert portion.counts["messages"] == 1
+                assert kind != "8" or portion.rows or portion.told or portion.counts.total() > 1
 
 
 def test_rules_are_checked(lake: Lake, tmp_path: Path) -> None:
