@@ -25,7 +25,7 @@ from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
 from aggregation.dimensions import ATTRIBUTE
 from aggregation.live.live_market import LiveMarket
-from aggregation.live.live_trades import LIVE, LiveTrades
+from aggregation.live.live_trades import LiveTrades
 from aggregation.live.live_vectors import LiveVectors
 from aggregation.live.opening import Opening
 from aggregation.live.view import View
@@ -36,6 +36,7 @@ from lake.errors import BadInput, Conflict
 from lake.tables import NEVER_WRITTEN
 from scenarios.types import ScenarioSet
 from valuation.books.contracts import contracts_by_id
+from valuation.books.orders import LIVE
 from valuation.books.running_positions import Line
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import NO_RATE, ValuationFailure

@@ -15,9 +15,8 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
 from lake.landing.numbers import MOST
 from lake.landing.orders import DIMENSIONS
+from valuation.books.orders import LIVE
 from valuation.books.running_positions import Line, Row, RunningPositions, as_traded, line_of
-
-LIVE = "live:"  # how the trades begin that a live day makes of its orders
 
 
 class LiveTrades:
@@ -65,7 +64,7 @@ class LiveTrades:
         if line not in self.rows:
             self.rows[line] = {
                 **dict(zip(DIMENSIONS, line[1], strict=True)),
-                "trade": f"{LIVE}{digest(line[0], *map(str, line[1]), line[2])[:16]}",
+                "trade": f"{LIVE}{digest(self.day.isoformat(), line[0], *map(str, line[1]), line[2])[:16]}",
                 "contract_id": line[0],
                 "instrument_type": row["instrument_type"],
                 "currency": row["currency"],

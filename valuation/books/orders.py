@@ -34,6 +34,7 @@ from valuation.books.corporate_actions import Held, in_terms_of
 from valuation.books.running_positions import Legs, Line, Row, RunningPositions, line_of, signed_units
 
 NETTED = "net:"  # how the trades begin that netting makes
+LIVE = "live:"  # and those that a snapshot of a live day makes of the orders of the day
 
 
 def _instant(value: Any) -> dt.datetime:
@@ -130,7 +131,8 @@ def net_orders(committer: Committer, request: NettingRequest) -> Netting:
     """Makes the positions of a date of all orders executed up to an instant: a trade for each contract and members that do not net to
     nothing.
 
-    They take the place of what was netted to that date before; its other trades stay. Raises `NotFound` where no order counts.
+    They take the place of what was netted to that date before, by a live day too; its other trades stay. Raises `NotFound` where
+    no order counts.
     """
     lake, date = committer.lake, request.positions_date or request.as_of.date()
     check_netting(lake)
@@ -148,7 +150,7 @@ def net_orders(committer: Committer, request: NettingRequest) -> Netting:
     sums, contracts, said = _sums(lake, counted, date)
     open_lines = {line: units for line, units in sums.items() if units}
     held = lake.read("positions", where=ds.field("positions_date") == date)
-    netted = pc.starts_with(held["trade"], NETTED)
+    netted = pc.or_(*(pc.starts_with(held["trade"], prefix) for prefix in (NETTED, LIVE)))
     others, before = held.filter(pc.invert(netted)), held.filter(netted)["trade"].to_pylist()
     # a date without any position could not be told from one that was never netted
     lines = open_lines if open_lines or others.num_rows else sums

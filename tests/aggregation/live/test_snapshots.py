@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from live_days import DAY, contracts, level, order
+from live_days import DAY, contracts, instant, level, order
 from small_lake import MONDAY, build_lake, no_spark, request
 
 from aggregation import questions
@@ -26,6 +27,7 @@ from lake.errors import Conflict, NotReady
 from lake.schemas import MARKET_DATA, ORDERS, POSITIONS
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
+from valuation.books.orders import NettingRequest, net_orders
 from valuation.sets.requests import ValuationRequest, run_valuation
 
 BY_DESK = LiveQuery(as_of=DAY, by=("desk",), measures=("var", "es"), levels=("0.9", "0.99"))
@@ -149,6 +151,34 @@ def test_a_day_with_snapshots_opens_as_it_did_and_each_of_them_replays(lake: Lak
     change = questions.ask(session, "compare", questions.read("compare", ends))
     assert [change.total["var_0.99_from"], change.total["var_0.99_to"]] == figures
     assert [r["trade"][:5] for r in change.restated.positions.to_pylist()] == ["live:"]
+
+
+def test_orders_of_a_snapshot_are_netted_once(lake: Lake) -> None:
+    """Netting the orders of the day takes the place of what the snapshot made of them."""
+    with Committer(lake, "test") as committer:
+        take_snapshot(committer, followed(lake).live, actor="ann")
+        before = _of_orders(lake)
+        netted = net_orders(committer, NettingRequest(as_of=instant(3600), positions_date=DAY))
+    assert (netted.lines, netted.removed) == (2, 2)
+    assert _of_orders(lake) == before
+
+
+def _of_orders(lake: Lake) -> list[tuple[str, float]]:
+    """Desk and quantity of the positions of the day that orders make."""
+    rows = lake.read("positions", among={"positions_date": [DAY]}).to_pylist()
+    return sorted((r["desk"], r["quantity"]) for r in rows if r["trade"].startswith(("live:", "net:")))
+
+
+def test_the_next_day_opens_on_the_book_of_a_snapshot(lake: Lake) -> None:
+    """The same contract is bought again, by the same desk."""
+    with Committer(lake, "test") as committer:
+        take_snapshot(committer, followed(lake).live, actor="ann")
+    after = LiveBook(open_day(VectorCache(lake), LiveDay(as_of=DAY + dt.timedelta(1))))
+    assert after.opening.positions_date == DAY
+    held = after.whole_book()[0].n_positions
+    more = order("E", 1, contracts(lake)["cash_equity USD"], "5", day=after.day)
+    after.apply_orders([more])
+    assert after.whole_book()[0].n_positions == held + 1
 
 
 def test_a_snapshot_cut_short_leaves_the_day_as_it_opened(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
