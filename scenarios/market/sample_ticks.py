@@ -1,6 +1,7 @@
 """A synthetic day of ticks on the risk factors of a lake, as a file or a log of FIX 4.4; always labelled synthetic.
 
 Levels go from those of the day before to those of the day by a Brownian bridge, and the last tick of each factor is at the lake's level.
+Where the lake has no market data of the day, as of one that is not over, the closes are drawn: one move of all, and one of each.
 Shares and indices have trades, exchange rates quotes. One trade is corrected and one cancelled. Same seed and lake, same bytes.
 """
 
@@ -29,6 +30,11 @@ from scenarios.types import FactorIndex
 TRADED, QUOTED = ("equity_price", "index_level"), ("fx_rate",)
 MOST_TICKS = 20_000_000
 _VOLATILITY = 0.01  # of a day, about the line from level to level
+_MOVE, _OWN_MOVE, _QUOTED = (
+    0.02,
+    0.01,
+    0.25,
+)  # deviation of closes that are drawn: of all, of each, and the share of it of quotes
 _HALF_SPREAD = 0.00005  # of a quote
 _BACK = dt.timedelta(days=7)  # for a level of before
 _SENDER, _TARGET = "SYNTHETIC", "VARLAKE"
@@ -46,15 +52,16 @@ def write_sample_ticks(
 ) -> Path:
     """Writes `synthetic-ticks-DATE.csv`, or `.fix`, and returns its path.
 
-    factors : those that have ticks; all shares, indices and exchange rates with a level on the date and before it where none are given.
+    factors : those that have ticks; where none are given all shares, indices and exchange rates with a level before the date, and on it
+    where the lake has market data of it.
     Raises `BadInput` where there are none, and for too few or too many ticks.
     """
-    index, before, today, hours = _market(snapshot, date, factors)
+    rng = np.random.default_rng(seed)
+    index, before, today, hours = _market(snapshot, date, factors, rng)
     names, least = [f.risk_factor_id for f in index.factors], 2 * len(index.factors) + 2
     if not least <= ticks <= MOST_TICKS:
         of = counted(len(names), "risk factor has", "risk factors have")
         raise BadInput(f"{ticks:,} ticks were asked for; {of} {least:,} to {MOST_TICKS:,}.")
-    rng = np.random.default_rng(seed)
     quoted = np.array([f.type in QUOTED for f in index.factors])
     factor, time, level, last = _paths(rng, before, today, hours, ticks - (0 if quoted.all() else 2))
     mid = quoted[factor]
@@ -73,7 +80,7 @@ def write_sample_ticks(
 
 
 def _market(
-    snapshot: Snapshot, date: dt.date, factors: Sequence[str]
+    snapshot: Snapshot, date: dt.date, factors: Sequence[str], rng: np.random.Generator
 ) -> tuple[FactorIndex, Floats, Floats, list[tuple[int, int]]]:
     """Factors, their levels before and on the date, and their sessions."""
     every = load_factors(snapshot)
@@ -90,7 +97,10 @@ def _market(
     before = np.full(len(index.factors), np.nan)
     for row in history.levels[~on]:
         before = np.where(np.isnan(row), before, row)
-    kept = np.isfinite(before) & np.isfinite(today) if on.any() else np.zeros(len(before), dtype=bool)
+    if not on.any():
+        part = np.where([f.type in QUOTED for f in index.factors], _QUOTED, 1.0)
+        today = before * np.exp(part * (_MOVE * rng.standard_normal() + _OWN_MOVE * rng.standard_normal(len(before))))
+    kept = np.isfinite(before) & np.isfinite(today)
     calendars, hours = load_calendars(snapshot), []
     for i, f in enumerate(index.factors):
         found = session_hours(calendars.of_source.get(f.source), date, date)

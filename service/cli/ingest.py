@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -181,6 +182,37 @@ def sample_ticks_command(
     )
     display.say(f"Wrote synthetic ticks to {written}. Bring them in with:")
     display.say(f"  varlake ingest ticks {written} --source synthetic")
+
+
+@sample_app.command("live-day")
+def sample_live_day_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    date: Annotated[str, typer.Option("--date", help="Day, best one that the lake has no market data of yet.")],
+    ticks: Annotated[int, typer.Option("--ticks", help="Ticks in all.")] = 20_000,
+    orders: Annotated[int, typer.Option("--orders", help="Executions in all.")] = 300,
+    cuts: Annotated[
+        str, typer.Option("--cuts", help="Where the day is cut into files: times in New York, with commas.")
+    ] = "11:05,14:30",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed and lake, same day.")] = 1,
+    lake: LakeOption = None,
+) -> None:
+    """Write a synthetic day of ticks, and of orders in the shares of the book, as files in the order of arrival."""
+    from valuation.samples import live_day
+
+    _, opened = open_lake(lake)
+    try:
+        times = [dt.time.fromisoformat(text) for text in cuts.split(",") if text]
+    except ValueError:
+        raise BadInput(f"--cuts {cuts!r}: expected times with commas, such as 11:05,14:30.") from None
+    day = as_date(date, "--date")
+    written = live_day.write_live_day(
+        opened.snapshot(), directory, date=day, ticks=ticks, orders=orders, seed=seed, cuts=times
+    )
+    display.say(f"Wrote a synthetic day, {counted(sum(map(len, written.values())), 'file')}. Follow it with:")
+    display.say(
+        f"  varlake live follow --as-of {day} --by desk --ticks {directory}/ticks --source synthetic "
+        f"--orders {directory}/orders --once"
+    )
 
 
 @sample_app.command("counterparties")

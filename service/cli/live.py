@@ -89,6 +89,7 @@ def group() -> click.Group:
         click.Option(["--orders"], type=path, help="File or folder of orders; new files are brought in as they come."),
         click.Option(["--ticks"], type=path, help="File or folder of ticks; new files are brought in as they come."),
         click.Option(["--source"], help="The feed that the ticks are of, as `varlake ingest ticks` takes it."),
+        click.Option(["--bucket-seconds"], type=int, help="Seconds of a bucket of the levels made of the ticks."),
         click.Option(["--every"], default="5s", help="How often it answers: 5s, 1m, 1h; default 5s."),
         click.Option(["--snapshot-every"], help="How often a snapshot is taken: 5m, 1h; default never."),
         click.Option(["--until"], help="When it ends: a time such as 16:00 in UTC; default when it is told to."),
@@ -145,7 +146,8 @@ def _follow(**given: Any) -> None:
         while True:
             begun = time.monotonic()
             for what, path in sources.items():
-                said = {"source": given["source"]} if what == "ticks" and given["source"] else {}
+                own = ("source", "bucket_seconds") if what == "ticks" else ()
+                said = {name: given[name] for name in own if given[name] is not None}
                 _bring(settings, lake, what, path, said, brought)
             if lake.version("alarm_bands") >= 0:
                 client.done(settings, lake, "live alarms", LIVE_ALARMS, day)
@@ -165,7 +167,7 @@ def _bring(
     lake: Lake,
     what: str,
     path: Path,
-    said: dict[str, str],
+    said: dict[str, Any],
     brought: dict[tuple[str, Path], tuple[int, int]],
 ) -> None:
     """Brings in the files that are new or have changed since, in the order of their names."""
