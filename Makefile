@@ -14,6 +14,7 @@ MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test call-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo demo-live serve test test-slow test-heavy break-test crash-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -54,6 +55,9 @@ browser: setup ## bring in a browser for the tests of the pages, where there is 
 
 demo: pages ## the main job from files to answers; MARKET_DATA=folder for real market files, ARGS=--serve to look at it then
 	$(BIN)/varlake demo $(MARKET_DATA_OPTION) $(ARGS)
+
+demo-live: pages ## a synthetic trading day replayed in two minutes, with the pages beside it; ARGS='--minutes 5 --anew'
+	$(BIN)/varlake live demo $(ARGS)
 
 serve: pages ## serve the web pages and the HTTP API, with the engine beside them
 	$(BIN)/varlake serve $(ARGS)

@@ -60,7 +60,7 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
         raise BadInput(
             f"The market data folder {market_data} is not there; leave --market-data out for a synthetic market."
         )
-    folder = _fresh(folder, anew)
+    folder = fresh_folder(folder, anew)
     settings = Settings(lake=folder / "lake")
     files = folder / "files"
     clock = _Clock()
@@ -135,7 +135,7 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
     return lake
 
 
-def _fresh(folder: Path, anew: bool) -> Path:
+def fresh_folder(folder: Path, anew: bool) -> Path:
     """The empty folder of the demo: the one named, or the next beside it; removes nothing that is not a demo's."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARK).is_file():

@@ -60,6 +60,24 @@ def snapshots_command(
         display.say(f"No snapshot of {day}; take one with `varlake live snapshot --as-of {day}`.")
 
 
+@app.command("demo")
+def demo_command(
+    folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files.")] = Path("demo-live"),
+    minutes: Annotated[float, typer.Option("--minutes", help="In how many minutes the day passes.")] = 2.0,
+    positions: Annotated[int, typer.Option("--positions", help="Positions of the book.")] = 2000,
+    ticks: Annotated[int, typer.Option("--ticks", help="Ticks of the day.")] = 20_000,
+    orders: Annotated[int, typer.Option("--orders", help="Executions of the day.")] = 300,
+    port: Annotated[int | None, typer.Option("--port", help="Port of the pages.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Delete the demo that is in the folder first.")] = False,
+) -> None:
+    """A synthetic day of ticks and orders replayed at speed, with the pages beside it and two snapshots compared."""
+    from service import live_demo
+
+    live_demo.run_live_demo(
+        folder, positions=positions, ticks=ticks, orders=orders, minutes=minutes, port=port, anew=anew
+    )
+
+
 @app.command("alarms")
 def alarms_command(
     day: Annotated[str, typer.Argument(help="The live day, YYYY-MM-DD.")],

@@ -34,12 +34,12 @@ def test_the_main_job(
 
 
 def test_a_demo_that_is_there_is_kept_unless_its_deletion_is_asked_for(tmp_path: Path) -> None:
-    folder = demo._fresh(tmp_path / "demo", anew=False)
+    folder = demo.fresh_folder(tmp_path / "demo", anew=False)
     (folder / "work.txt").write_text("mine")
-    assert demo._fresh(folder, anew=False) == tmp_path / "demo-2"
-    assert demo._fresh(folder, anew=False) == tmp_path / "demo-3"
+    assert demo.fresh_folder(folder, anew=False) == tmp_path / "demo-2"
+    assert demo.fresh_folder(folder, anew=False) == tmp_path / "demo-3"
     assert (folder / "work.txt").read_text() == "mine"
-    assert demo._fresh(folder, anew=True) == folder
+    assert demo.fresh_folder(folder, anew=True) == folder
     assert not (folder / "work.txt").exists()
 
 
