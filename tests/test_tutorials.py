@@ -340,3 +340,21 @@ def python_with_ore() -> Path | None:
     if named := os.environ.get("VARLAKE_ORE_PYTHON"):
         return Path(named)
     return Path(sys.executable) if importlib.util.find_spec("ORE") else None
+
+
+@pytest.mark.slow
+def test_a_trading_day(tmp_path: Path) -> None:
+    page = Page("a-trading-day", tmp_path)
+    listed = page.data("live snapshots")
+    one, two = listed["snapshots"]
+    assert one["orders"] < two["orders"]
+    compared = json.loads(page.run(f"{listed['compare']} --json").stdout)["total"]
+    for end, taken in (("from", one), ("to", two)):
+        asked = json.loads(page.run(f"{taken['command']} --json").stdout)["total"]
+        assert compared[f"var_0.99_{end}"] == asked["var_0.99"]
+    closed = page.data("varlake intraday")
+    assert closed["watermark"]["orders"] == 60
+    assert closed["watermark"]["counted"] + closed["watermark"]["cancelled"] == 60
+    for cause in closed["causes"]:
+        steps = [v for k, v in cause.items() if k not in ("figure", "open", "now", "change")]
+        assert sum(steps) == pytest.approx(cause["change"], rel=1e-9, abs=1e-3)
