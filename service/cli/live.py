@@ -61,7 +61,7 @@ def snapshots_command(
 
 
 @app.command("demo")
-def demo_command(
+def live_demo_command(
     folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files.")] = Path("demo-live"),
     minutes: Annotated[float, typer.Option("--minutes", help="In how many minutes the day passes.")] = 2.0,
     positions: Annotated[int, typer.Option("--positions", help="Positions of the book.")] = 2000,
