@@ -13,8 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test call-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
-.PHONY: help setup web pages browser screenshots demo demo-live serve test test-slow test-heavy break-test crash-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo demo-live serve test test-slow test-heavy break-test crash-test call-test kafka-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
