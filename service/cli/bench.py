@@ -316,25 +316,15 @@ def bench_ingest_command(
 def bench_live_command(
     messages: Annotated[int, typer.Option("--messages", help="FIX messages of market data.")] = 400_000,
     ticks: Annotated[int, typer.Option("--ticks", help="Ticks that are aligned.")] = 5_000_000,
-    output: OutputOption = None,
-) -> None:
-    """FIX messages and ticks a second of one core, and milliseconds of a covariance's slide, against limits and peers."""
-    from service.bench import harness, live
-
-    harness.report(live.bench_live(messages, ticks), output)
-
-
-@app.command("live-book")
-def bench_live_book_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
-    runs: Annotated[int, typer.Option("--runs", help="Levels, and trades of each kind.")] = 300,
+    runs: Annotated[int, typer.Option("--runs", help="Levels, and trades of each kind, of the live book.")] = 300,
     output: OutputOption = None,
 ) -> None:
-    """Seconds from a level, and from a trade in a known and in a new contract, to VaR and ES, against their limits."""
-    from service.bench import harness, live_book
+    """Ticks in (FIX messages, alignment, slides of a covariance) and seconds from a level or a trade to VaR, against limits and peers."""
+    from service.bench import harness, live, live_book
 
-    harness.report(live_book.bench_live_book(contracts, scenarios, runs), output)
+    harness.report([*live.bench_live(messages, ticks), *live_book.bench_live_book(contracts, scenarios, runs)], output)
 
 
 @app.command("profiles")
