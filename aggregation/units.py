@@ -15,7 +15,7 @@ FRACTION, NUMBER, COUNT, DATE, INSTANT = "fraction", "number", "count", "date", 
 # figures that are no money; every other figure is in the currency of the question
 _NO_MONEY = {
     FRACTION: "share|share_of_change|share_of_positions|probability|p_value|stability"
-    "|pd|lgd|loss_given_default|risk_weight|density|utilisation|supervisory_factor|volatility|discount_factor",
+    "|pd|lgd|loss_given_default|risk_weight|density|utilisation|warning|supervisory_factor|volatility|discount_factor",
     NUMBER: "quantity|weight|first|second|base|level|move|deviations|statistic|Amount"
     "|correlation|mean_correlation|correlation_standard_error"
     "|maturity|maturity_factor|multiplier|tenor|underlying_tenor|supervisory_delta|shift|[SEMTPK]|MF"

@@ -837,7 +837,7 @@ ALARM_BANDS = Table(
         Column("min_interval_seconds", pa.int32(), "so long after an alarm of a factor there is no other"),
         Column("complete", pa.bool_(), "whether an alarm has every sum made anew, and not only those it touches"),
         Column("author", pa.string(), "who set it"),
-        Column("reason", pa.string(), "why"),
+        Column("reason", pa.string(), "why it was set, in the words of who set it"),
         Column("set_at", INSTANT, "when it was set"),
     ),
     key=("version",),

@@ -47,8 +47,11 @@ WHOLE = (
     "exposure_limits",
     "regimes",
     "real_prices",
+    "alarm_bands",
 )
 _SETS = ("valuation_members", "valuation_failures")
+# what snapshots and alarms of a live day tell of the book of all
+_OF_ALL = {"live_snapshots": ("orders", "orders_until", "valuation_set_id"), "alarms": ("contracts",)}
 
 _light = Kept(1 << 14)  # seals, contracts and members seen, by lake, reader and what they are made of
 # members and failures of the last sets: a plan reads those of every set of its date. Each process keeps its own, some ten sets of 100,000
@@ -233,6 +236,14 @@ class EntitledLake(Lake):
         for name in ("valuation_set_id", "receipt_digest", "restates"):
             place, given = rows.schema.get_field_index(name), rows[name]
             rows = rows.set_column(place, name, pc.if_else(pc.is_valid(given), "", given))
+        return rows
+
+    def _live_days(self, name: str, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
+        """Snapshots or alarms of live days without what they tell of the rest of the book."""
+        rows = self.whole().read(name, version=version, among=among)
+        for hidden in _OF_ALL[name]:
+            place = rows.schema.get_field_index(hidden)
+            rows = rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), rows.schema.field(place).type))
         return rows
 
     def _vectors(
@@ -453,5 +464,9 @@ _MADE: Mapping[str, Callable[[EntitledLake, int | None, Mapping[str, Iterable[An
     "cva_hedges": EntitledLake._cva_hedges,
     "valuation_sets": EntitledLake._valuation_sets,
     **{name: functools.partial(lambda lake, _, among, name: lake._in_sets(name, among), name=name) for name in _SETS},
+    **{
+        name: functools.partial(lambda lake, at, among, name: lake._live_days(name, at, among), name=name)
+        for name in _OF_ALL
+    },
 }
 CUT = (*_BY_ROW, *_MADE, "pnl_vectors")  # every table that is not whole

@@ -58,12 +58,8 @@ def set_band(session: Session, asked: BandRequest) -> dict[str, Any]:
 
 
 def stored_alarms(lake: Lake, day: dt.date) -> pa.Table:
-    """The alarms of a day, by instant and factor; to whoever sees a part of the book without how many contracts of all they touched."""
-    rows = lake.read("alarms", among={"day": [day]}).sort_by([("at", "ascending"), ("risk_factor_id", "ascending")])
-    if lake.reader:
-        place = rows.schema.get_field_index("contracts")
-        rows = rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.int32()))
-    return rows
+    """The alarms of a day, by instant and factor."""
+    return lake.read("alarms", among={"day": [day]}).sort_by([("at", "ascending"), ("risk_factor_id", "ascending")])
 
 
 def record_alarms(session: Session, asked: LiveDay) -> dict[str, Any]:

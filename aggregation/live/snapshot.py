@@ -118,8 +118,7 @@ def last_two_compared(snapshots: Sequence[LiveSnapshot]) -> str | None:
 
 def list_snapshots(lake: Lake, day: dt.date) -> list[LiveSnapshot]:
     """The snapshots of a day, oldest first; to whoever sees a part of the book without what they tell of the rest of it."""
-    hidden = dict.fromkeys(("orders", "orders_until", "valuation_set_id") if lake.reader else ())
-    return [_of({**row, **hidden}) for row in open_rows(lake, day) if row["snapshot"] != OPEN]
+    return [_of(row) for row in open_rows(lake, day) if row["snapshot"] != OPEN]
 
 
 def _of(row: dict[str, Any]) -> LiveSnapshot:

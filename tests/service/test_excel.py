@@ -111,11 +111,13 @@ def test_a_workbook_has_the_figures_of_json_to_the_last_digit(name: str, answers
 OTHER_UNITS = {
     "fraction": {
         *("probability", "share", "stability", "p_value", "share_of_change", "share_of_positions", "density"),
-        *("supervisory_factor", "utilisation", "volatility"),
+        *("supervisory_factor", "utilisation", "utilisation_before", "volatility", "warning"),
     },
     "number": {
         *("quantity", "quantity_before", "quantity_after", "weight_before", "weight_after", "correlation", "Amount"),
         *("first", "second", "base", "level", "move", "deviations", "statistic", "multiplier", "supervisory_delta"),
+        # of limits, each in its own currency
+        *("amount", "used", "used_before", "change", "headroom"),
         *("shift", "S", "E", "M", "T", "P", "K", "MF", "maturity_before", "maturity_after", "maturity_difference"),
     },
 }
@@ -207,7 +209,9 @@ def test_the_template_makes_addresses_that_are_answered(asking: FlaskClient) -> 
     header, *rows = book.get_sheet_by_name("Questions").to_python()
     asked = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert (
-        asked.keys() == {name for name in QUESTIONS if inputs_of(name) is not None} == set(QUESTIONS) - {"limit-hedge"}
+        asked.keys()
+        == {name for name in QUESTIONS if inputs_of(name) is not None}
+        == set(QUESTIONS) - {"limit-hedge", "pre-trade"}
     )
     for name, row in asked.items():
         required = {i.name for i in inputs_of(name) or () if i.required}
