@@ -106,6 +106,19 @@ class TicksOptions(MappedOptions):
         False,
         description="leave out, and count, ticks of symbols that the newest book does not read; exchange rates stay",
     )
+    fix: bool = Field(False, description="the file is a log of FIX 4.4, whatever its ending")
+    take: Literal["both", "trades", "quotes"] = Field(
+        "both", description="of a log or recording: trades, quotes or both"
+    )
+    session: int = Field(
+        0, ge=0, le=998, description="number in its day of the session that a log or recording begins in"
+    )
+    templates: Annotated[str | None, BESIDE] = Field(
+        None, description="templates of a recording of FAST 1.1, an XML file; the files are then such recordings"
+    )
+    framing: Literal["consecutive", "stop_bit", "uint32"] = Field(
+        "consecutive", description="how messages of FAST follow: at once, or in blocks after their length"
+    )
 
 
 @dataclass(frozen=True)
@@ -462,7 +475,7 @@ INGESTS: Mapping[str, Ingest] = {
     ),
     "ticks": Ingest(
         "Bring ticks into the lake and make levels in buckets of seconds of them; a file with a fault is refused whole.",
-        "CSV, Excel or Parquet files, or logs of FIX 4.4, see docs/intraday.md.",
+        "CSV, Excel or Parquet files, logs of FIX 4.4, or recordings of FAST 1.1, see docs/intraday.md.",
         TicksOptions,
         _ticks,
         "scenarios.market.intraday:TicksReport",

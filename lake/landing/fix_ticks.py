@@ -7,6 +7,7 @@ nothing is remembered but which tick an entry id means, so that a log may be cut
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -50,9 +51,21 @@ def read_fix(path: Path, mapping: FileMapping | None, take: Take = "both", sessi
     that the log begins in. Raises `BadInput` for a log with a message that is not as the standard has it, with every such message.
     """
     _, content = first_bytes(path, -1)
-    log = fix.messages(content)
+    return ticks_of(path, fix.messages(content), content, mapping, take, session)
+
+
+def ticks_of(
+    path: Path,
+    log: Messages,
+    content: bytes,
+    mapping: FileMapping | None,
+    take: Take,
+    session: int,
+    places: Sequence[int] | None = None,
+) -> TickRows:
+    """As `read_fix`, of messages that are read. places : where each begins in the file, when `content` is not what the file has."""
     told: Counter[str] = Counter()
-    stream = _stream(path, log, content)
+    stream = _stream(path, log, content, places)
     number_of, kept, notes = _numbers(path, log, stream, session, told)
     symbols, of_entry, of_message = _symbols(log)
     rows = _rows(log, number_of, kept, of_entry, of_message, take, told)
@@ -68,14 +81,15 @@ def read_fix(path: Path, mapping: FileMapping | None, take: Take = "both", sessi
     return rows
 
 
-def _stream(path: Path, log: Messages, content: bytes) -> Bools:
+def _stream(path: Path, log: Messages, content: bytes, places: Sequence[int] | None) -> Bools:
     """The messages of whoever sends the market data; raises `BadInput` with what is wrong with any message."""
     message = log.message
     issues = []
     for i in np.flatnonzero(message["fault"] > 0).tolist():
         at = message["fault_at"][i]
+        place = at if places is None else places[i]
         issues.append(
-            Issue(f"message {i + 1}", f"{fix.FAULTS[message['fault'][i]]}, at byte {at:,}", _shown(content, at))
+            Issue(f"message {i + 1}", f"{fix.FAULTS[message['fault'][i]]}, at byte {place:,}", _shown(content, at))
         )
     refuse_whole(path.name, issues)
     kinds = message["kind"]

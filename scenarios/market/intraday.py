@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from lake.arrays import Bools, Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound
+from lake.landing.fast_ticks import Framing, is_fast, read_fast
 from lake.landing.fix_ticks import Take, is_fix, read_fix
 from lake.landing.mapping import FileMapping
 from lake.landing.rows import refuse_whole
@@ -96,11 +97,14 @@ def ingest_ticks(
     fix: bool = False,
     take: Take = "both",
     session: int = 0,
+    templates: str | Path | None = None,
+    framing: Framing = "consecutive",
 ) -> TicksReport:
     """Loads a file of ticks of the feed `source`, and makes the levels of its days in buckets of `bucket_seconds`, from 1 to 300.
 
     only : the risk factors wanted; None for all, of which each must be in the lake. fix : the file is a log of FIX, whatever its ending;
-    `take` and `session` are of these, see `lake.landing.fix_ticks.read_fix`. Raises `BadInput` with every fault; so is a number
+    `take` and `session` are of these, see `lake.landing.fix_ticks.read_fix`. templates : the templates of a recording of FAST, which the
+    file then is; `framing` says how its messages follow each other. Raises `BadInput` with every fault; so is a number
     that the lake holds with other content, and a factor that has ticks of another feed on that day.
     """
     if not 1 <= bucket_seconds <= LONGEST:
@@ -111,7 +115,13 @@ def ingest_ticks(
     snapshot = lake.snapshot("risk_factors", "market_calendars")
     index, calendars = load_factors(snapshot), load_calendars(snapshot)
     faults: list[Issue] = []
-    if fix or is_fix(path):
+    if templates is None and (is_fast(path) or framing != "consecutive"):
+        raise BadInput(f"{path.name} as a recording of FAST is read by its templates; say where they are (templates).")
+    if templates is not None:
+        if fix:
+            raise BadInput("A file is a log of FIX (fix) or a recording of FAST (templates), not both.")
+        rows = read_fast(path, Path(templates), mapping, take, session, framing)
+    elif fix or is_fix(path):
         rows = read_fix(path, mapping, take, session)
     elif take != "both" or session:
         raise BadInput(
