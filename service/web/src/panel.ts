@@ -1,11 +1,13 @@
 // Questions as parts of a page: one by itself under a title that asks it again, or one with its form beside it.
 
-import type { Answer, Problem } from "./api";
-import { Asking } from "./asking";
+import { type Answer, Problem } from "./api";
+import { Asking, asked as askedNow } from "./asking";
+import { showAnswer } from "./answer_tables";
 import { append, fill, h } from "./dom";
 import { QuestionForm } from "./form";
 import { words } from "./format";
 import type { Opened, View } from "./page";
+import { heldTo } from "./pin";
 import { question } from "./questions";
 import type { State, Values } from "./state";
 
@@ -64,8 +66,10 @@ export interface FormedOptions {
   defaults: Values;
   suggestions?: Record<string, readonly string[]>;
   lead: string;
-  /** `show` draws again whenever the address changes: what else it reads of the state need not ask anew. */
-  show: (answer: Answer, place: HTMLElement, view: View) => void | Promise<void>;
+  /** `show` draws again whenever the address changes: what else it reads of the state need not ask anew. By default all tables. */
+  show?: (answer: Answer, place: HTMLElement, view: View) => void | Promise<void>;
+  /** Asks again so often, in milliseconds, while the page is seen; another answer takes the place of the one that is shown. */
+  every?: number;
 }
 
 /** A question with its form beside its answer. */
@@ -87,10 +91,31 @@ export async function formed(place: HTMLElement, name: string, view: View, optio
   async function draw(answer: Answer): Promise<void> {
     const focused = drawn.contains(document.activeElement) && document.activeElement?.id;
     fill(drawn);
-    await options.show(answer, drawn, current);
+    await (options.show ?? ((all: Answer, where: HTMLElement) => showAnswer(name, all, where)))(answer, drawn, current);
     if (focused) document.getElementById(focused)?.focus();
   }
-  fill(place, h("div", { class: "two-columns" }, h("section", { "aria-label": "what is asked" }, head, form.element), body));
+  const follow = h("input", { id: "follow", type: "checkbox", checked: true });
+  const looked = h("small", { class: "faint" });
+  fill(place, h("div", { class: "two-columns" }, h("section", { "aria-label": "what is asked" }, head, form.element,
+    options.every && h("p", {}, h("label", { class: "check" }, follow, " follow what comes"), " ", looked)), body));
+  let timer: number | undefined;
+  let closed = false;
+  async function look(): Promise<void> {
+    const shown = asking.answer;
+    if (shown && follow.checked && !document.hidden && !document.querySelector("dialog[open]")) {
+      const given = state(current).only(names);
+      try {
+        const now = await askedNow(name, heldTo(asked, given));
+        const same = now.receipt.receipt_digest === shown.receipt.receipt_digest || asking.answer !== shown;
+        if (!same && !closed) await asking.ask(given);
+        looked.textContent = `Looked at ${new Date().toLocaleTimeString("en-GB")}.`;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        looked.textContent = error.message;
+      }
+    }
+    if (!closed) timer = setTimeout(() => void look(), options.every);
+  }
   const opened: Opened = {
     async update(now) {
       current = now;
@@ -102,7 +127,12 @@ export async function formed(place: HTMLElement, name: string, view: View, optio
       last = String(given);
       await asking.ask(given);
     },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
   };
   await opened.update(view);
+  if (options.every) timer = setTimeout(() => void look(), options.every);
   return opened;
 }
