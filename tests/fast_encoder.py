@@ -48,14 +48,16 @@ class F:
         given = f' name={quoteattr(self.name)} presence="{"optional" if self.optional else "mandatory"}"'
         tag = "" if self.id is None else f' id="{self.id}"'
         if self.kind == "sequence":
-            return f"<sequence{given}><length name={quoteattr(self.name + '#')}{tag}>{self._operator()}</length>{_all(self.inside)}</sequence>"
+            length = f"<length name={quoteattr(self.name + '#')}{tag}>{self._operator()}</length>"
+            return f"<sequence{given}>{length}{_all(self.inside)}</sequence>"
         if self.kind == "group":
             return f"<group{given}>{_all(self.inside)}</group>"
         parts = "".join(
             f"<{n}>{p._operator()}</{n}>" for n, p in zip(("exponent", "mantissa"), self.parts, strict=False)
         )
         name = {"ascii": "string", "unicode": "string"}.get(self.kind, self.kind)
-        return f"<{name}{given}{tag}{' charset="unicode"' if self.kind == 'unicode' else ''}>{parts or self._operator()}</{name}>"
+        charset = ' charset="unicode"' if self.kind == "unicode" else ""
+        return f"<{name}{given}{tag}{charset}>{parts or self._operator()}</{name}>"
 
     def _operator(self) -> str:
         if self.operator == "none":

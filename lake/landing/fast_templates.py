@@ -215,7 +215,7 @@ class _Load:
             given = element.one("length")
             own = scope if given is None else self.scope(given, scope)
             of = element if given is None else given
-            operator, initial, key = self.operator(of, "uInt32", optional)
+            operator, initial, key = _NOTHING if given is None else self.operator(given, "uInt32", optional)
             slot = self.slot(
                 own,
                 of,

@@ -16,7 +16,7 @@ from lake.errors import BadInput
 from lake.landing import fix
 from lake.landing.child import one_in_child
 from lake.landing.decoded import Bound, open_decoded
-from lake.landing.fast import Decoder, Ends, Values
+from lake.landing.fast import CHECK, Decoder, Ends, Values
 from lake.landing.fast_templates import Field, read_templates
 from lake.landing.fix_ticks import Take, ticks_of
 from lake.landing.mapping import FileMapping
@@ -31,6 +31,9 @@ _OF_MESSAGE = frozenset((_KIND, 34, 43, 49, 52, 55, 36, 123, 141, 326, 8))
 _OF_ENTRY = frozenset((55, 83, 269, 270, 271, 272, 273, 278, 279, 280, 290))
 _FLAGS = frozenset((43, 123, 141))
 _SENDING, _TIME = 52, 273
+_TABLE = pa.schema(
+    [("log", pa.large_binary()), ("at", pa.list_(pa.int64())), ("without_type", pa.int64()), ("rest", pa.int64())]
+)
 
 
 def is_fast(path: Path) -> bool:
@@ -74,8 +77,7 @@ def fast_as_fix(path: Path, templates: Path, framing: Framing) -> Iterator[pa.Ta
                     if last:
                         raise
                     raise BadInput(
-                        f"{path.name}: the block of {end - at:,} bytes at byte {at:,} ends within the message at byte {begin:,}. Check that "
-                        "the templates are those of the recording, and its framing."
+                        f"{path.name}: the block of {end - at:,} bytes at byte {at:,} ends within the message at byte {begin:,}. {CHECK}"
                     ) from None
                 text = _as_fix(values, path.name, begin)
                 if text is None:
@@ -88,16 +90,7 @@ def fast_as_fix(path: Path, templates: Path, framing: Framing) -> Iterator[pa.Ta
     except Ends:
         pass
     row = {"log": [bytes(log)], "at": [places], "without_type": [without_type], "rest": [len(data) - done]}
-    yield pa.table(
-        row,
-        pa.schema(
-            [
-                ("log", pa.large_binary()),
-                ("at", pa.list_(pa.int64())),
-                *((c, pa.int64()) for c in ("without_type", "rest")),
-            ]
-        ),
-    )
+    yield pa.table(row, _TABLE)
 
 
 def _blocks(name: str, data: bytes, framing: Framing) -> Iterator[tuple[int, int, bool]]:
