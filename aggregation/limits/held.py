@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,8 +62,12 @@ class Limit:
 
     def measure_on(self, inputs: Inputs, scope: Scope, estimator: str) -> AskedMeasure:
         """Its measure on scenarios of these inputs; raises `BadInput` where they have no horizon to scale from."""
+        return self.measure_over(lambda: stated_horizon(inputs), scope, estimator)
+
+    def measure_over(self, horizon: Callable[[], int], scope: Scope, estimator: str) -> AskedMeasure:
+        """Its measure; horizon : gives that of the scenarios, and is called where the limit has one of its own."""
         (asked,) = asked_measures(self.asked(scope, estimator))
-        return asked if self.horizon_days is None else asked.over(stated_horizon(inputs))
+        return asked if self.horizon_days is None else asked.over(horizon())
 
     def status(self, used: float) -> Status:
         """A limit may be reached: a breach is more than the amount, a warning more than its share of it."""
@@ -136,12 +140,18 @@ def lacking_in_words(
 ) -> str | None:
     """How much of a node is in no figure and, but where it is of what others hold, why; None where nothing lacks. more, covered : of trades
     that are added, and have a value."""
-    counts = np.zeros(3, np.int64) if selection is None else selection.counts[-1]
-    held = int(counts.sum()) + more
-    lacking = held - int(counts[COVERED]) - covered
-    if not lacking:
+    if selection is None:
+        return counts_in_words(more, covered)
+    counts = selection.counts[-1]
+    held, there = int(counts.sum()), int(counts[COVERED])
+    why = "" if of_firm or held == there else failed_in_words(selection)
+    return counts_in_words(held + more, there + covered, why)
+
+
+def counts_in_words(held: int, covered: int, why: str = "") -> str | None:
+    """That positions which are held are not covered, and why; None where all are."""
+    if not (lacking := held - covered):
         return None
-    why = "" if of_firm or selection is None or counts[COVERED] == counts.sum() else failed_in_words(selection)
     return f"{lacking:,} of {counted(held, 'position')} {'is' if lacking == 1 else 'are'} not in the figure. {why}".rstrip()
 
 

@@ -43,7 +43,7 @@ from scenarios.types import MissingRiskFactor
 
 NOT_COMPUTED = "not computed"
 _TEXT, _NUMBER = pa.string(), pa.float64()
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         ("limit", _TEXT),
         ("node", _TEXT),
@@ -108,7 +108,7 @@ class Limits(Answer):
 
 
 @dataclass(frozen=True)
-class _Use:
+class Use:
     """How much of a limit is used, with what is said of it; None where it is not computed. inputs : what it was measured
     on, where what drives it may be told. days : P&L by day, of a loss."""
 
@@ -131,45 +131,45 @@ class _Day:
         """Whether a limit of everything held is told to somebody who sees a part of it."""
         return self._firm is not None and any(not limit.node for limit in self.limits)
 
-    def use(self, limit: Limit) -> _Use:
+    def use(self, limit: Limit) -> Use:
         """Raises `NotValued` and `NotFound` where the day has no valuation or no book, of what is seen."""
         # who sees everything sees the firm as any other node
         of_firm = bool(self._session.lake.reader) and not limit.node
         if of_firm and self._firm is None:
-            return _Use(None, NO_FIRM)
+            return Use(None, NO_FIRM)
         try:
             return self._of_tail(limit, self._firm if of_firm else None) if limit.of_tail else self._of_loss(limit)
         except VarlakeError as error:
             of_day = isinstance(error, NotFound) and not isinstance(error, MissingRiskFactor)
             if of_day and limit.of_tail and not of_firm:
                 raise
-            return _Use(None, NO_FIRM if of_firm else error.message)
+            return Use(None, NO_FIRM if of_firm else error.message)
 
-    def _of_tail(self, limit: Limit, of_firm: Openings | None) -> _Use:
+    def _of_tail(self, limit: Limit, of_firm: Openings | None) -> Use:
         openings = of_firm or self.openings
         inputs = openings.of(limit.node, limit.currency)
         asked = limit.measure_on(inputs, self._scope, self._estimator)
         selection = node_selection(inputs, self._scope, limit.node, limit.currency)
         if selection is None:
-            return _Use(0.0, "The node has no position on the day.")
+            return Use(0.0, "The node has no position on the day.")
         lacking = lacking_in_words(selection, of_firm=of_firm is not None)
         if not selection.counts[-1, COVERED]:
-            return _Use(None, lacking)
+            return Use(None, lacking)
         pnl = scenario_pnl(selection, selection.groups.n, 1)[1]
         used = float(asked.values(pnl, inputs.weights)[0])
-        return _Use(used, lacking, inputs if of_firm is None else None)
+        return Use(used, lacking, inputs if of_firm is None else None)
 
-    def _of_loss(self, limit: Limit) -> _Use:
+    def _of_loss(self, limit: Limit) -> Use:
         whole = self._session.lake.whole() if not limit.node else self._session.lake
         loss = loss_of(whole.snapshot(), limit, self._scope.as_of)
-        return _Use(loss.used, short_in_words(loss), days=loss.days)
+        return Use(loss.used, short_in_words(loss), days=loss.days)
 
 
 def _answer(session: Session, query: LimitsQuery) -> Limits:
     day = _Day(session, query.scope(), query.estimator)
     before = None if query.since is None else _Day(session, query.scope(query.since), query.estimator)
     uses = {limit.limit: day.use(limit) for limit in day.limits}
-    rows = [_row(limit, uses[limit.limit]) for limit in day.limits]
+    rows = [row_of(limit, uses[limit.limit]) for limit in day.limits]
     if before is not None:
         rows = [{**row, **_compared(row, before)} for row in rows]
     status = [r["status"] for r in rows]
@@ -177,7 +177,7 @@ def _answer(session: Session, query: LimitsQuery) -> Limits:
     drivers = [driver for limit in broken for driver in _drivers(query, limit, uses[limit.limit])]
     return Limits(
         query=query,
-        rows=pa.Table.from_pylist(rows, schema=_SCHEMA),
+        rows=pa.Table.from_pylist(rows, schema=SCHEMA),
         drivers=pa.Table.from_pylist(drivers, schema=_DRIVERS),
         breaches=status.count("breach"),
         warnings=status.count("warning"),
@@ -189,7 +189,7 @@ def _answer(session: Session, query: LimitsQuery) -> Limits:
 _OF_LIMIT = ("limit", "measure", "level", "horizon_days", "currency", "amount", "warning")
 
 
-def _row(limit: Limit, use: _Use) -> dict[str, Any]:
+def row_of(limit: Limit, use: Use) -> dict[str, Any]:
     """A limit and its use; what cannot be computed says why."""
     row = {**{n: getattr(limit, n) for n in _OF_LIMIT}, "node": node_text(limit.node), "reason": use.reason}
     if use.used is None:
@@ -203,7 +203,7 @@ def _compared(row: Mapping[str, Any], before: _Day) -> dict[str, Any]:
     limit = next((x for x in before.limits if x.limit == row["limit"]), None)
     if limit is None:
         return {"status_before": "did not hold"}
-    was = _row(limit, before.use(limit))
+    was = row_of(limit, before.use(limit))
     told = {f"{n}_before": was.get(n) for n in ("used", "utilisation", "status")}
     now, then = row.get("used"), was.get("used")
     # between figures of two levels or currencies there is no difference
@@ -214,7 +214,7 @@ def _compared(row: Mapping[str, Any], before: _Day) -> dict[str, Any]:
 _OF_FIGURE = ("node", "measure", "level", "horizon_days", "currency")
 
 
-def _drivers(query: LimitsQuery, limit: Limit, use: _Use) -> Iterator[dict[str, Any]]:
+def _drivers(query: LimitsQuery, limit: Limit, use: Use) -> Iterator[dict[str, Any]]:
     """The greatest contributions to a breach; none where it is of what others hold too."""
 
     def told(driver: str, component: float) -> dict[str, Any]:

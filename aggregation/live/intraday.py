@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from aggregation.limits.held import TABLE as LIMITS
 from aggregation.live.follow import follow
+from aggregation.live.live_limits import live_limits
 from aggregation.live.live_risk import LiveQuery, LiveRisk, answer_live
 from aggregation.live.opening import TABLE, find_opening
 from aggregation.price import SECONDS_A_QUESTION, positions_by_day
@@ -21,7 +25,15 @@ def _answer(session: Session, query: LiveQuery) -> LiveRisk:
         day.catch_up(cache.lake)
         own = {name: cache.lake.version(name) for name in (TABLE, "alarm_bands")}
         versions = {**day.live.opening.at.named, **own, **day.versions}
-        return answer_live(day.live, query, alarms=day.alarms(cache.lake), table_versions=versions)
+        limits, named = None, dict[str, Any]()
+        if query.limits:
+            limits, of_firm = live_limits(session, query, day)
+            named = {"firm_totals": True} if of_firm else {}
+            # standards tell which limits are measured under the scenarios of the day
+            versions |= {n: session.lake.version(n) for n in (LIMITS, "standards") if session.lake.shows_version(n)}
+        return answer_live(
+            day.live, query, alarms=day.alarms(cache.lake), limits=limits, table_versions=versions, **named
+        )
 
 
 def _price(session: Session, query: LiveQuery) -> float:

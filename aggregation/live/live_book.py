@@ -42,7 +42,7 @@ from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import NO_RATE, ValuationFailure
 
 Instant = dt.datetime
-_MOST_VIEWS = 16  # questions kept between changes
+_MOST_VIEWS = 64  # questions, and nodes of limits, kept between changes
 
 
 @dataclass
@@ -65,6 +65,7 @@ class LiveBook:
         self.trades = LiveTrades(self.day)
         self._views: dict[tuple[Any, ...], View] = {}
         self._made: Vectors | None = None
+        self._whole: tuple[Book, dict[str, int]] | None = None
         self.replaced: set[str] = {
             *opening.base.held,
             *opening.source.proxied,
@@ -175,6 +176,8 @@ class LiveBook:
         for row in rows:
             self.trades.apply(row)
         lines, self.trades.changed = self.trades.changed, set()
+        if lines:
+            self._whole = None
         ids = sorted({line[0] for line in lines} - self.vectors.row.keys())
         if ids:
             self.vectors.add(self._contracts(ids), self.market.pricing())
@@ -211,7 +214,12 @@ class LiveBook:
         return with_levels(book, self.opening.at.lake.read("hierarchies", version=version))
 
     def whole_book(self) -> tuple[Book, dict[str, int]]:
-        """The positions now; and which of them orders make, by trade."""
+        """The positions now; and which of them orders make, by trade. Kept until an order changes them."""
+        if self._whole is None:
+            self._whole = self._derived()
+        return self._whole
+
+    def _derived(self) -> tuple[Book, dict[str, int]]:
         book = self.opening.book
         rows = [{**self.trades.rows[x], "quantity": self.trades.quantity(x)} for x in self.trades.open_lines]
         if not rows:

@@ -76,6 +76,7 @@ class LiveQuery(Positions, LiveDay):
     causes: bool = Field(
         True, description="whether the change since the open is told by cause: trades, and prices by risk class"
     )
+    limits: bool = Field(True, description="whether the use of each limit of VaR and ES that holds on the day is told")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,9 @@ class LiveRisk(Answer):
     while it is not. `held`, `stale` and `refused` name factors that the book reads: those without a level of the day, those of a live feed
     without a recent one, and those whose newest level was not used. `alarms` has a row a level that left its band, of factors that the book
     reads: risk_factor_id, at, level, reason.
+
+    `limits` has a row a limit that holds on the day, as the answer of `limits` has, of the book as it is now: used, a loss positive,
+    utilisation, headroom, status; limits of loss are not computed. Null where limits were not asked for.
     """
 
     query: LiveQuery
@@ -103,6 +107,7 @@ class LiveRisk(Answer):
     causes: pa.Table
     feeds: pa.Table
     alarms: pa.Table
+    limits: pa.Table | None
     held: tuple[str, ...]
     stale: tuple[str, ...]
     refused: Mapping[str, str]
@@ -111,11 +116,17 @@ class LiveRisk(Answer):
 
 
 def answer_live(
-    live: LiveBook, query: LiveQuery, now: dt.datetime | None = None, alarms: Iterable[Alarm] = (), **named: Any
+    live: LiveBook,
+    query: LiveQuery,
+    now: dt.datetime | None = None,
+    alarms: Iterable[Alarm] = (),
+    limits: pa.Table | None = None,
+    **named: Any,
 ) -> LiveRisk:
     """The answer as of all that the book has taken in. now : against which silence is measured, by default the newest level's instant.
 
-    named : what else its receipt says. Raises `BadInput` for unknown names and for what a live answer has not.
+    limits : how much of each limit is used. named : what else its receipt says. Raises `BadInput` for unknown names and for what a live
+    answer has not.
     """
     asked = _asked(query)
     weights = live.opening.source.weights
@@ -154,12 +165,21 @@ def answer_live(
         pa.Table.from_pylist(
             [{n: getattr(a, n) for n in _ALARM.names} for a in alarms if a.risk_factor_id in read], _ALARM
         ),
+        limits,
         held,
         stale,
         live.refused,
-        _receipt(live, query, figures, watermark, named),
+        _receipt(live, query, {**figures, **_used(limits)}, watermark, named),
         _notes(live, view, coverage, held, stale, silent),
     )
+
+
+def _used(limits: pa.Table | None) -> dict[str, Floats]:
+    """What the receipt vouches for of limits; NaN where it is not computed."""
+    if limits is None or not limits.num_rows:
+        return {}
+    used = limits["used"].to_pylist()
+    return {"limits_used": np.array([np.nan if u is None else u for u in used])}
 
 
 def _asked(query: LiveQuery) -> list[AskedMeasure]:
@@ -183,7 +203,7 @@ def _at_open(
     live: LiveBook, query: LiveQuery, asked: Sequence[AskedMeasure], weights: Floats | None
 ) -> Mapping[tuple[str | None, ...], Mapping[str, float]]:
     """The figures of each group as the day opened; nothing where the filters leave nothing there."""
-    key = (query.by, query.where, query.currency, tuple(a.name for a in asked), query.estimator)
+    key = (query.by, query.where, query.currency, tuple(asked))
     if key not in live.opened:
         try:
             view = live.view_at(query, live.market.partly(()), at_open=True)

@@ -88,8 +88,8 @@ class View:
             self._lines[trade] = _Line(live.row[contract], int(groups.group[p]), float(book.quantity[p]), p)
         self._later: dict[int, list[str]] = {}  # trades that came since, by row
         self._rests: tuple[object, Ints] = (None, np.zeros(0, np.int64))
-        self.figures: dict[str, Floats] = {}
-        self._stale: dict[str, set[int]] = {}
+        self.figures: dict[AskedMeasure, Floats] = {}  # of one name there is one for each estimator, tail and horizon
+        self._stale: dict[AskedMeasure, set[int]] = {}
         self._begin(vectors)
         self.reprice(scenarios)
 
@@ -334,10 +334,10 @@ class View:
     def measured(self, asked: Sequence[AskedMeasure], weights: Floats | None) -> Mapping[str, Floats]:
         """The figures of every group and, last, of the total, (n,) each; NaN where nothing is covered."""
         for a in asked:
-            if a.name not in self.figures:
-                self.figures[a.name] = np.full(self.n, np.nan)
-                self._stale[a.name] = set(range(self.n))
-        late = sorted(set().union(*(self._stale[a.name] for a in asked)))
+            if a not in self.figures:
+                self.figures[a] = np.full(self.n, np.nan)
+                self._stale[a] = set(range(self.n))
+        late = sorted(set().union(*(self._stale[a] for a in asked)))
         late = [g for g in late if self.counts[g, 0] > 0]
         if late:
             pnl = self.pnl[late]
@@ -349,10 +349,10 @@ class View:
                 if self.changes[self._slots_of[g]].any():
                     pnl[i] = self._decided(g, asked, weights)
             for a in asked:
-                self.figures[a.name][late] = a.values(pnl, weights)
+                self.figures[a][late] = a.values(pnl, weights)
         for a in asked:
-            self._stale[a.name] = set()
-        return {a.name: self.figures[a.name] for a in asked}
+            self._stale[a] = set()
+        return {a.name: self.figures[a] for a in asked}
 
     def _decided(self, g: int, asked: Sequence[AskedMeasure], weights: Floats | None) -> Floats:
         """The P&L of a group, exact in every scenario that decides what is asked, so that the figures are those of exact P&L."""

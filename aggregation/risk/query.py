@@ -45,7 +45,7 @@ from lake.errors import BadInput, counted
 from lake.progress import allowance
 from lake.tables import Lake
 from lake.words import first_of
-from scenarios.types import RiskClass, ScenarioDetails
+from scenarios.types import RiskClass, ScenarioDetails, ScenarioSet
 from valuation.books.contracts import contract_notes, on_ending_calendars
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
@@ -221,8 +221,12 @@ class _Clock:
 
 def stated_horizon(inputs: Inputs) -> int:
     """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
-    scenarios = inputs.scenarios
-    if not inputs.valuation_set.sample or not scenarios.horizon_days or len(scenarios.horizons) > 1:
+    return horizon_of(inputs.scenarios, sample=inputs.valuation_set.sample)
+
+
+def horizon_of(scenarios: ScenarioSet | ScenarioDetails, *, sample: bool) -> int:
+    """As `stated_horizon`, of a scenario set; sample : whether its scenarios are draws of one distribution."""
+    if not sample or not scenarios.horizon_days or len(scenarios.horizons) > 1:
         raise BadInput(
             f"Scenario set {scenarios.name} states no one horizon for all its scenarios, so that there is nothing "
             "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."

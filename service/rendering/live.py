@@ -30,6 +30,13 @@ def show_live(result: LiveRisk) -> None:
         steps = [c for c in result.causes.column_names[4:] if any(r[c] for r in causes)]
         shown = ["figure", "open", "now", "change", *steps]
         display.print_table(causes, shown, title="Change since the open, by cause", money=set(shown[1:]))
+    if result.limits is not None and result.limits.num_rows:
+        display.print_table(
+            result.limits.to_pylist(),
+            title="Limits, on the book as it is now",
+            first=("limit", "status", "used", "amount", "currency", "utilisation"),
+            money=("amount", "used", "headroom"),
+        )
     orders = f"{told['counted']:,} of {told['orders']:,} orders" + _until(told["orders_until"])
     prices = f"levels of {told['factors_of_the_day']:,} of {told['factors_read']:,} risk factors"
     display.say(f"Rests on {orders}, {prices}{_until(told['prices_until'])}.")

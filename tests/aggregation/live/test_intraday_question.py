@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from small_lake import MONDAY, build_lake, no_spark, request
 
 from aggregation import questions
 from aggregation.book.entitlement import Entitlement
+from aggregation.limits.landing import ingest_var_limits
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.replay import replay
 from aggregation.session import Session, reading
@@ -55,3 +58,27 @@ def test_who_sees_a_desk_has_the_live_figures_of_that_desk(lake: Lake) -> None:
     assert len(part.rows) == 1
     assert part.watermark["orders"] == 1
     assert part.rows.to_pylist() == [r for r in whole.rows.to_pylist() if r["desk"] == "Options"]
+
+
+def test_limits_are_shown_as_whoever_asks_may_see_them(lake: Lake, tmp_path: Path) -> None:
+    head = "limit,effective_from,effective_to,node,measure,level,horizon_days,amount,currency,warning\n"
+    nodes = {"FIRM": "", "OPT": "desk=Options", "EQ": "desk=Equities"}
+    lines = "".join(f"{name},2020-01-01,,{node},var,0.9,,1e9,USD,\n" for name, node in nodes.items())
+    (tmp_path / "limits.csv").write_text(head + lines)
+    with Committer(lake, "test") as committer:
+        ingest_var_limits(committer, tmp_path / "limits.csv")
+    query = questions.read("intraday", {"as_of": str(DAY)})
+
+    def shown(**granted: Any) -> dict[str, float]:
+        entitlement = Entitlement(granted={"desk": ("Options",)}, **granted) if granted else None
+        answer = questions.ask(Session(lake, VectorCache(lake), entitlement=entitlement), "intraday", query)
+        assert replay(lake, answer.receipt).verdict == "same bits"
+        return {r["limit"]: r["used"] for r in answer.limits.to_pylist()}
+
+    everything = shown()
+    assert everything.keys() == {"FIRM", "OPT", "EQ"}
+    assert shown(firm_totals=False) == {"OPT": everything["OPT"]}
+    assert shown(firm_totals=True) == {n: everything[n] for n in ("FIRM", "OPT")}
+    assert everything["FIRM"] > 0
+    without = questions.read("intraday", {"as_of": str(DAY), "limits": False})
+    assert questions.ask(reading(lake), "intraday", without).limits is None

@@ -12,6 +12,7 @@ from live_days import DAY, contracts, instant, level, order
 from small_lake import MONDAY, build_lake, no_spark, request
 
 from aggregation import questions
+from aggregation.limits.landing import ingest_var_limits
 from aggregation.live.follow import FollowedDay, follow
 from aggregation.live.live_book import LiveBook
 from aggregation.live.live_risk import LiveQuery, LiveRisk, answer_live
@@ -24,7 +25,7 @@ from aggregation.session import reading
 from aggregation.types import RiskQuery, RiskResult
 from lake.committer import Committer
 from lake.errors import Conflict, NotReady
-from lake.schemas import MARKET_DATA, ORDERS, POSITIONS
+from lake.schemas import MARKET_DATA, ORDERS, POSITIONS, TABLES
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
 from valuation.books.orders import NettingRequest, net_orders
@@ -179,6 +180,42 @@ def test_the_next_day_opens_on_the_book_of_a_snapshot(lake: Lake) -> None:
     more = order("E", 1, contracts(lake)["cash_equity USD"], "5", day=after.day)
     after.apply_orders([more])
     assert after.whole_book()[0].n_positions == held + 1
+LIMITS = """limit,effective_from,effective_to,node,measure,level,horizon_days,amount,currency,warning
+A,2020-01-01,,desk=Options,var,0.9,,1e9,USD,0.8
+B,2020-01-01,,,es,0.9,,1,EUR,
+C,2020-01-01,,"desk=New,Nobody",var,0.9,4,1e9,USD,0.8
+D,2020-01-01,,desk=Nobody,var,0.9,,5,USD,
+E,2020-01-01,,desk=Equities,var,0.9,,1e9,XAG,
+F,2020-01-01,,no_such_dimension=x,var,0.9,,1e9,USD,
+G,2020-01-01,,desk=Equities,loss,,,1e9,USD,
+"""
+
+
+def test_the_use_of_limits_is_that_of_a_snapshot_of_the_instant(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "limits.csv").write_text(LIMITS)
+    levels = pa.Table.from_pylist([{**r, "date": DAY} for r in LEVELS], schema=TABLES["intraday_levels"].schema)
+    with Committer(lake, "test") as committer:
+        ingest_var_limits(committer, tmp_path / "limits.csv")
+        committer.put("intraday_levels", levels)
+    session = reading(lake)
+    day = {"as_of": str(DAY)}
+    live = questions.ask(session, "intraday", questions.read("intraday", day))
+    now = {r["limit"]: r for r in live.limits.to_pylist()}
+    # one view of a node has figures of more than one estimator
+    other = {**day, "estimator": "hf7"}
+    smooth = questions.ask(session, "intraday", questions.read("intraday", other))
+    assert replay(lake, live.receipt).verdict == "same bits"
+    with Committer(lake, "test") as committer:
+        taken = take_snapshot(committer, follow(session.cache, LiveDay(as_of=DAY)).live)
+    for asked_for, told in ((day, live), (other, smooth)):
+        point = {**asked_for, "scenario_set": taken.scenario_set}
+        stored = questions.ask(reading(lake), "limits", questions.read("limits", point))
+        expected = stored.rows.select(told.limits.column_names).to_pylist()
+        assert told.limits.to_pylist()[:-1] == expected[:-1]
+    assert [now[n]["status"] for n in "ABCDEFG"] == ["ok", "breach", "not computed", "ok", *["not computed"] * 3]
+    assert "states no one horizon" in now["C"]["reason"]
+    assert "not over" in now["G"]["reason"]
+    assert smooth.limits["used"].to_pylist()[0] != now["A"]["used"]
 
 
 def test_a_snapshot_cut_short_leaves_the_day_as_it_opened(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
