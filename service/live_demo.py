@@ -83,9 +83,7 @@ def run_live_demo(
         "--holds-from", f"{DAY}T00:00:00-04:00", "--reason", "the demo",
     )  # fmt: skip
     with _serving(lake, settings, folder / "serve.log") as address:
-        display.say(
-            f"\nThe pages are at {address}; the day so far at {address}ask?question=intraday&as_of={DAY}&by=desk"
-        )
+        display.say(f"\nThe pages are at {address}; the day so far at {address}live?as_of={DAY}&by=desk")
         follow = _words(
             lake, "live", "follow", "--as-of", str(DAY), "--by", "desk", "--level", "0.99", "--ticks", str(arriving["ticks"]),
             "--source", "synthetic", "--bucket-seconds", "60", "--orders", str(arriving["orders"]),

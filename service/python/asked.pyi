@@ -26,7 +26,7 @@ class Questions:
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
         measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ...,
         tail: Literal['loss', 'gain'] = ..., thresholds: float | Sequence[float] = ..., stale_after: int = ...,
-        causes: bool = ...,
+        causes: bool = ..., limits: bool = ...,
     ) -> Answer:
         """VaR of a day that is not over: its trades and newest levels so far, what they rest on, and the change since the open."""
     def pivot(

@@ -180,6 +180,8 @@ def test_the_next_day_opens_on_the_book_of_a_snapshot(lake: Lake) -> None:
     more = order("E", 1, contracts(lake)["cash_equity USD"], "5", day=after.day)
     after.apply_orders([more])
     assert after.whole_book()[0].n_positions == held + 1
+
+
 LIMITS = """limit,effective_from,effective_to,node,measure,level,horizon_days,amount,currency,warning
 A,2020-01-01,,desk=Options,var,0.9,,1e9,USD,0.8
 B,2020-01-01,,,es,0.9,,1,EUR,
