@@ -185,10 +185,11 @@ def test_the_next_day_opens_on_the_book_of_a_snapshot(lake: Lake) -> None:
 LIMITS = """limit,effective_from,effective_to,node,measure,level,horizon_days,amount,currency,warning
 A,2020-01-01,,desk=Options,var,0.9,,1e9,USD,0.8
 B,2020-01-01,,,es,0.9,,1,EUR,
-C,2020-01-01,,"desk=New,Nobody",var,0.9,4,1e9,USD,0.8
+C,2020-01-01,,"desk=New,Nobody",var,0.9,,1e9,USD,0.8
 D,2020-01-01,,desk=Nobody,var,0.9,,5,USD,
 E,2020-01-01,,desk=Equities,var,0.9,,1e9,XAG,
 F,2020-01-01,,no_such_dimension=x,var,0.9,,1e9,USD,
+FH,2020-01-01,,desk=Equities,var,0.9,4,1e9,USD,
 G,2020-01-01,,desk=Equities,loss,,,1e9,USD,
 """
 
@@ -214,8 +215,15 @@ def test_the_use_of_limits_is_that_of_a_snapshot_of_the_instant(lake: Lake, tmp_
         stored = questions.ask(reading(lake), "limits", questions.read("limits", point))
         expected = stored.rows.select(told.limits.column_names).to_pylist()
         assert told.limits.to_pylist()[:-1] == expected[:-1]
-    assert [now[n]["status"] for n in "ABCDEFG"] == ["ok", "breach", "not computed", "ok", *["not computed"] * 3]
-    assert "states no one horizon" in now["C"]["reason"]
+    assert [now[n]["status"] for n in ("A", "B", "C", "D", "E", "F", "FH", "G")] == [
+        "ok",
+        "breach",
+        "ok",
+        "ok",
+        *["not computed"] * 4,
+    ]
+    assert now["C"]["used"] > 0
+    assert "states no one horizon" in now["FH"]["reason"]
     assert "not over" in now["G"]["reason"]
     assert smooth.limits["used"].to_pylist()[0] != now["A"]["used"]
 
