@@ -11,7 +11,7 @@ from aggregation.live.live_book import LiveBook
 from aggregation.live.live_risk import LiveQuery
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.valuation_choice import standard_for
-from aggregation.risk.query import horizon_of
+from aggregation.risk.query import one_horizon
 from aggregation.session import Session
 from aggregation.types import Positions, Scope
 from lake.errors import VarlakeError
@@ -72,8 +72,8 @@ def _of_tail(live: LiveBook, limit: Limit, query: LiveQuery, other: str | None, 
         return Use(0.0, "The node has no position on the day.")
     source = live.opening.source
     scope = Scope(as_of=query.as_of, currency=limit.currency)
-    # the set of a snapshot is none of its own: its moves are those of another day
-    asked = limit.measure_over(lambda: horizon_of(live.scenarios, sample=False), scope, query.estimator)
+    # moves put onto other levels are no sample, so that a snapshot refuses a horizon of the limit's own, too
+    asked = limit.measure_over(lambda: one_horizon(live.scenarios, sample=False), scope, query.estimator)
     view = live.view(Positions(where=known, currency=limit.currency))
     counts = view.counts[-1]
     held, covered = int(counts.sum()), int(counts[COVERED])

@@ -56,7 +56,7 @@ _OF_FIGURES = (
     "estimator",
     "tail",
     "thresholds",
-)  # sampling intervals and scaling are of a snapshot
+)  # no sampling intervals and no scaling: moves put onto other levels are no sample
 
 
 class LiveQuery(Positions, LiveDay):

@@ -221,10 +221,10 @@ class _Clock:
 
 def stated_horizon(inputs: Inputs) -> int:
     """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
-    return horizon_of(inputs.scenarios, sample=inputs.valuation_set.sample)
+    return one_horizon(inputs.scenarios, sample=inputs.valuation_set.sample)
 
 
-def horizon_of(scenarios: ScenarioSet | ScenarioDetails, *, sample: bool) -> int:
+def one_horizon(scenarios: ScenarioSet | ScenarioDetails, *, sample: bool) -> int:
     """As `stated_horizon`, of a scenario set; sample : whether its scenarios are draws of one distribution."""
     if not sample or not scenarios.horizon_days or len(scenarios.horizons) > 1:
         raise BadInput(

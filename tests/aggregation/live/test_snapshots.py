@@ -225,6 +225,13 @@ def test_the_use_of_limits_is_that_of_a_snapshot_of_the_instant(lake: Lake, tmp_
     assert now["C"]["used"] > 0
     assert "states no one horizon" in now["FH"]["reason"]
     assert "not over" in now["G"]["reason"]
+    # what the page says of trades not yet done: asked of the snapshot, they start from the use that the live day had
+    share = {"instrument_type": "cash_equity", "terms": {"underlying": "EQ:AAA", "currency": "USD"}}
+    trade = {**share, "quantity": 10.0, "desk": "Options"}
+    point = {**day, "scenario_set": taken.scenario_set, "add": [trade]}
+    tried = questions.ask(reading(lake), "pre-trade", questions.read("pre-trade", point))
+    before = {r["limit"]: r["used_before"] for r in tried.limits.to_pylist()}
+    assert before == {n: now[n].get("used") for n in ("A", "B", "E", "F")}
     assert smooth.limits["used"].to_pylist()[0] != now["A"]["used"]
 
 
