@@ -70,6 +70,8 @@ ELSEWHERE = {
     "service/work.py": "uploads, gone with their job",
     "service/api/uploads.py": "uploads, gone with their job",
     "service/demo.py": "the folder of the demo",
+    "service/live_demo.py": "the folder of the demo",
+    "valuation/samples/live_day.py": "files of a sample, in a folder that the user named",
     "service/cli/scenarios.py": "a file that the user named",
     "service/cli/given.py": "a file that the user named",
     "service/cli/feed.py": "what a feed hands to the engine, gone with its job",

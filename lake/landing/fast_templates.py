@@ -2,7 +2,8 @@
 
 Read are templates, fields, decimals with operators of their own, groups, sequences with their lengths, static template references,
 dictionaries and keys. Refused by name, never read as something else: dynamic template references, elements and attributes that the
-standard does not have. Source: FAST Specification 1.1 (FIX Protocol Ltd., 2006-12-20), sections 4 and 6.
+standard does not have; an attribute with a prefix belongs to another standard and is passed over. Source: FAST Specification 1.1 (FIX
+Protocol Ltd., 2006-12-20), sections 4 and 6.
 """
 
 from __future__ import annotations
@@ -25,6 +26,21 @@ INTEGERS: dict[str, tuple[int, int]] = {
     "int64": (-(2**63), 2**63 - 1),
 }
 OPERATORS = ("constant", "default", "copy", "increment", "delta", "tail")
+_NAMED = ("name", "ns", "id", "presence")
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "templates": ("ns", "templateNs", "dictionary"),
+    "template": ("name", "ns", "templateNs", "id", "dictionary", "reset"),
+    "templateRef": ("name", "ns", "templateNs"),
+    "typeRef": ("name", "ns"),
+    "group": (*_NAMED, "dictionary"),
+    "sequence": (*_NAMED, "dictionary"),
+    "length": ("name", "ns", "id"),
+    "exponent": (),
+    "mantissa": (),
+    "string": (*_NAMED, "charset"),
+    **dict.fromkeys((*INTEGERS, "decimal", "byteVector"), _NAMED),
+    **dict.fromkeys(OPERATORS, ("value", "ns", "dictionary", "key")),
+}  # by element; those with a prefix belong to others and are passed over
 _Said = tuple[Operator, Any, tuple[str, ...] | None]  # operator, initial value and key of a field
 _NOTHING: _Said = ("none", None, None)
 MOST_INSTRUCTIONS = 20_000  # with static references written out
@@ -101,6 +117,7 @@ def read_templates(path: Path) -> Templates:
             f"{path.name} begins with <{root.name}>; expected <templates> with <template> elements of FAST 1.1."
         )
     load = _Load(path.name, root, {e.attributes.get("name", ""): e for e in elements})
+    load.check_attributes(root)
     templates = [t for e in elements if (t := load.template(e))]
     by_id: dict[int, Template] = {}
     for template, element in zip(templates, [e for e in elements if "id" in e.attributes], strict=False):
@@ -113,8 +130,8 @@ def read_templates(path: Path) -> Templates:
     return Templates(by_id, len(load.slots))
 
 
-class _Refused(Exception):
-    """A fault that was told; what it stands in is left."""
+class _Faulty(Exception):
+    """What has a fault that was told; it is left out."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +157,19 @@ class _Load:
     def fault(self, element: Element, said: str, value: str = "") -> None:
         self.issues.append(Issue(f"line {element.line}, <{element.name}>", said, value))
 
-    def refuse(self, element: Element, said: str, value: str = "") -> _Refused:
+    def refuse(self, element: Element, said: str, value: str = "") -> _Faulty:
         self.fault(element, said, value)
-        return _Refused()
+        return _Faulty()
+
+    def check_attributes(self, element: Element) -> None:
+        known = ATTRIBUTES.get(
+            element.name, tuple(element.attributes)
+        )  # an element that is not known is refused where it is read
+        for name in element.attributes:
+            if name not in known and name not in element.prefixed:
+                self.fault(element, str(unknown("attribute", name, known)), name)
+        for child in element.children:
+            self.check_attributes(child)
 
     def template(self, element: Element) -> Template | None:
         try:
@@ -156,7 +183,7 @@ class _Load:
                 self.flag(element, "reset"),
                 self.inside(element, self.scope_of(element, (name,))),
             )
-        except _Refused:
+        except _Faulty:
             return None
 
     def scope_of(self, element: Element, references: tuple[str, ...]) -> _Scope:
@@ -181,7 +208,7 @@ class _Load:
                 continue
             try:
                 out += self.one(child, scope)
-            except _Refused:
+            except _Faulty:
                 continue
         return tuple(out)
 
@@ -342,7 +369,7 @@ class _Load:
         return presence == "optional"
 
     def flag(self, element: Element, name: str) -> bool:
-        given = next((v for k, v in element.attributes.items() if k.rpartition(":")[2] == name), "no").lower()
+        given = element.attributes.get(name, "no").lower()
         if given not in ("yes", "y", "true", "1", "no", "n", "false", "0"):
             raise self.refuse(element, f"has {name} that is neither yes nor no", given)
         return given in ("yes", "y", "true", "1")

@@ -167,14 +167,14 @@ def _as_fix(values: Values, name: str, at: int) -> bytes | None:
 
 def _add(fields: list[tuple[int, bytes]], tag: int, value: Any, name: str, at: int) -> None:
     """Adds a field as its tag and text; an empty text is an absent field, which FIX cannot tell from it."""
-    text = as_text(tag, value)
+    text = text_of_field(tag, value)
     if b"\x01" in text:
         raise BadInput(f"{name}, message at byte {at:,}: the field {tag} has the byte 1, which ends a field of FIX.")
     if text:
         fields.append((tag, text))
 
 
-def as_text(tag: int, value: int | bytes | tuple[int, int]) -> bytes:
+def text_of_field(tag: int, value: int | bytes | tuple[int, int]) -> bytes:
     """A value as FIX writes it: decimals with all their digits; whole numbers YYYYMMDDHHMMSSsss of the sending time and HHMMSSsss of an
     entry's time as times; 1 and 0 of flags as Y and N."""
     if isinstance(value, bytes):

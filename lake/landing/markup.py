@@ -21,7 +21,8 @@ MOST_DEPTH = 100  # elements inside of each other
 class Element:
     """An element: its name without a namespace, the text right in it, trimmed, its attributes and children.
 
-    line : from 1. read : whether its text was asked for, so that what nobody has read of a file can be told.
+    line : from 1. prefixed : the attributes that have a namespace of their own, without it. read :
+    whether its text was asked for, so that what nobody has read of a file can be told.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Element:
     attributes: dict[str, str]
     text: str = ""
     children: list[Element] = field(default_factory=list)
+    prefixed: frozenset[str] = frozenset()
     read: bool = field(default=False, compare=False)
 
     def all(self, *path: str) -> list[Element]:
@@ -89,7 +91,8 @@ def _parsed(name: str, stream: IO[bytes]) -> Element:
                 f"{name}, line {parser.CurrentLineNumber}: more than {MOST_DEPTH} elements inside of each other."
             )
         local = {k.rpartition(" ")[2]: v for k, v in attributes.items()}
-        element = Element(tag.rpartition(" ")[2], parser.CurrentLineNumber, local)
+        prefixed = frozenset(k.rpartition(" ")[2] for k in attributes if " " in k)
+        element = Element(tag.rpartition(" ")[2], parser.CurrentLineNumber, local, prefixed=prefixed)
         open_elements[-1].children.append(element)
         open_elements.append(element)
 

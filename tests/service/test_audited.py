@@ -308,6 +308,8 @@ class TestFiles:
         "aggregation/kept_receipts.py": "versions that a receipt rests on, which a question keeps and changes nothing",
         "valuation/sets/cleaning.py": "no file of a lake: a plan",
         "scenarios/market/sample_ticks.py": "no file of a lake",
+        "valuation/samples/live_day.py": "no file of a lake",
+        "service/live_demo.py": "no file of a lake",
         "service/cli/ingest.py": "no file of a lake",
         "service/cli/audit.py": "no file of a lake",
     }

@@ -90,6 +90,10 @@ def test_snapshots_are_listed_and_compared(tab: Tab, site: str, lake: Lake) -> N
     table.wait_for()
     assert table.get_by_role("link", name="Explore").count() == 2
     tab.picture("live-snapshots")
+    trade = page.get_by_role("link", name="try a trade").first.get_attribute("href")
+    assert trade is not None
+    assert "scenario_set=live-" in trade
+    assert "as_known=" in trade
     page.get_by_role("link", name="Compare 1 with 2").click()
     page.get_by_role("heading", name="Compare", exact=True).wait_for()
     page.locator("footer.said").first.wait_for()

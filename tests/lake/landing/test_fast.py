@@ -240,6 +240,69 @@ def test_what_an_encoder_writes_is_read(
         Decoder(read, "a.fast").message(written[0], 0, cut)
 
 
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (
+            '<uInt32 name="V" presense="optional"/>',
+            "line 1, <uInt32>: Unknown attribute 'presense'. Nearest valid: presence",
+        ),
+        (
+            '<uInt32 name="V"><delta valeu="1"/></uInt32>',
+            "line 1, <delta>: Unknown attribute 'valeu'. Nearest valid: value",
+        ),
+        ("<uInt23 name='V'/>", "line 1, <uInt23>: Unknown field 'uInt23'. Nearest valid: "),
+        (
+            "<templateRef/>",
+            "line 1, <templateRef>: refers to the template that the message names (a dynamic reference)",
+        ),
+        ('<templateRef name="U"/>', "line 1, <templateRef>: Unknown template 'U'. Nearest valid: T"),
+        ('<templateRef name="T"/>', "line 1, <templateRef>: refers to a template that it stands in"),
+        ('<uInt32 name="V"><copy/><delta/></uInt32>', "line 1, <delta>: is a second operator of one field"),
+        ('<uInt32 name="V"><tail/></uInt32>', "line 1, <tail>: is no operator of a field of type uInt32"),
+        ('<string name="V"><increment/></string>', "line 1, <increment>: is no operator of a field of type ascii"),
+        ('<uInt32 name="V"><copyy/></uInt32>', "line 1, <copyy>: Unknown operator 'copyy'. Nearest valid: copy"),
+        ('<uInt32 name="V"><constant/></uInt32>', "line 1, <constant>: has no value"),
+        (
+            '<uInt32 name="V"><copy value="-1"/></uInt32>',
+            "line 1, <copy>: has a value outside of uInt32, 0 to 4294967295",
+        ),
+        ('<uInt32 name="V"><copy value="1.5"/></uInt32>', "line 1, <copy>: has a value that is no whole number"),
+        ('<decimal name="V"><copy value="1e3"/></decimal>', "line 1, <copy>: has a value that is no decimal"),
+        (
+            '<byteVector name="V"><copy value="xy"/></byteVector>',
+            "line 1, <copy>: has a value that is not written in hexadecimal",
+        ),
+        ('<string name="V" charset="latin"/>', "line 1, <string>: has a charset that is neither ascii nor unicode"),
+        (
+            '<uInt32 name="V" presence="maybe"/>',
+            "line 1, <uInt32>: has a presence that is neither mandatory nor optional",
+        ),
+        ("<uInt32/>", "line 1, <uInt32>: has no name"),
+        (
+            '<decimal name="V"><copy/><exponent/></decimal>',
+            "line 1, <decimal>: has an operator beside those of its exponent",
+        ),
+    ],
+)
+def test_a_template_that_is_not_as_the_standard_has_it_is_refused(tmp_path: Path, inside: str, said: str) -> None:
+    with pytest.raises(BadInput) as error:
+        one_field(tmp_path, inside)
+    assert said in str(error.value)
+
+
+def test_all_faults_of_templates_are_told_and_attributes_of_other_standards_are_passed_over(tmp_path: Path) -> None:
+    faults = '<uInt32 name="A" presense="optional"/>\n<uInt32/>\n<string name="B" charset="latin"/>'
+    with pytest.raises(BadInput) as error:
+        one_field(tmp_path, faults)
+    assert [i.pointer for i in error.value.issues] == ["line 1, <uInt32>", "line 2, <uInt32>", "line 3, <string>"]
+    with pytest.raises(BadInput, match="has the id 1 that A has"):
+        loaded(tmp_path, '<templates><template name="A" id="1"/><template name="B" id="1"/></templates>')
+    spaces = 'xmlns="http://www.fixprotocol.org/ns/fast/td/1.1" xmlns:o="urn:other"'
+    foreign = f'<templates {spaces}><template name="T" id="1" o:note="n"/></templates>'
+    assert loaded(tmp_path, foreign).by_id.keys() == {1}
+
+
 @given(st.binary(max_size=60))
 @settings(max_examples=300)
 def test_any_bytes_are_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:

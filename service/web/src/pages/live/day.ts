@@ -4,7 +4,6 @@ import type { Answer, Row } from "../../api";
 import { h } from "../../dom";
 import { figure, words } from "../../format";
 import { shownCell } from "../../listing";
-import { addressOf } from "../../panel";
 import { table } from "../../table";
 
 const NAMED = ["held", "stale"] as const; // factors by name, each with what it means
@@ -23,7 +22,8 @@ function restsOn(told: Row): string {
 export function showDay(answer: Answer, place: HTMLElement): void {
   const asked = answer.receipt.question as { as_of: string; by: string[]; currency: string };
   const of = [...asked.by, "positions", "status"];
-  const measures = Object.keys(answer.total ?? {}).filter((c) => c.endsWith("_change")).map((c) => c.replace(/_change$/, ""));
+  const measures = Object.keys(answer.total ?? {}).filter((c) => c.endsWith("_change")).map((c) => c.replace(/_change$/, ""))
+    .sort((a, b) => Number(a === "base_value") - Number(b === "base_value")); // what moves first
   const columns = [...of, ...measures.flatMap((m) => [m, `${m}_open`, `${m}_change`])];
   const [first] = asked.by;
   const total = answer.total && first ? [{ ...answer.total, [first]: "Total" }] : answer.total ? [answer.total] : [];
@@ -41,5 +41,4 @@ export function showDay(answer: Answer, place: HTMLElement): void {
   }
   const refused = Object.entries(answer.refused as Row).map(([factor, why]): Row => ({ risk_factor_id: factor, reason: why }));
   if (refused.length > 0) place.append(table(refused, { caption: "Levels that were not used", head: words }));
-  place.append(h("p", {}, h("a", { href: addressOf("pre-trade", new URLSearchParams({ as_of: asked.as_of, currency: asked.currency })) }, "Try a trade before it is done")));
 }

@@ -5,6 +5,7 @@ import { followed, type Job, shownProblem } from "../../asking";
 import { fill, h } from "../../dom";
 import { shownCell } from "../../listing";
 import type { Opened, View } from "../../page";
+import { addressOf } from "../../panel";
 import type { Part } from "../../parts";
 import { table } from "../../table";
 import { dayField } from "./day_field";
@@ -13,6 +14,12 @@ import { dayField } from "./day_field";
 function compared(day: string, from: Row, to: Row): string {
   const points = ([["from", from], ["to", to]] as const).flatMap(([name, s]) => [[name, day], [`${name}_as_known`, String(s.as_known)], [`${name}_scenario_set`, String(s.scenario_set)]]);
   return `compare?${new URLSearchParams(points)}`;
+}
+
+/** What a snapshot is asked most. */
+function asked(day: string, row: Row): Node {
+  const of = new URLSearchParams({ as_of: day, scenario_set: String(row.scenario_set), as_known: String(row.as_known) });
+  return h("span", {}, h("a", { href: addressOf("explore", of) }, "Explore"), ", ", h("a", { href: addressOf("pre-trade", of) }, "try a trade"));
 }
 
 export const snapshots = (last: string | undefined): Part => ({
@@ -49,9 +56,7 @@ export const snapshots = (last: string | undefined): Part => ({
           const [one, two] = rows.slice(-2);
           fill(list, rows.length === 0 ? h("p", { class: "empty" }, `There is no snapshot of ${day} yet.`) : table(rows, {
             caption: `Snapshots of ${day}`, columns: ["number", "taken_at", "orders", "orders_until", "prices_until", "scenario_set", "author", "ask"],
-            cell: (row, column) => column === "ask"
-              ? h("a", { href: `explore?${new URLSearchParams({ as_of: day, scenario_set: String(row.scenario_set), as_known: String(row.as_known) })}` }, "Explore")
-              : shownCell(row, column),
+            cell: (row, column) => column === "ask" ? asked(day, row) : shownCell(row, column),
           }), one && two && h("p", {}, h("a", { href: compared(day, one, two) }, `Compare ${String(one.number)} with ${String(two.number)}`)));
         } catch (error) {
           fill(list, shownProblem(error));
