@@ -19,7 +19,7 @@ from aggregation.book.filters import select
 from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.opened.inputs import answering, book_of_scope
 from aggregation.reduce.grouping import group_by
-from aggregation.reduce.selection import SECONDS_A_GROUP, SECONDS_A_SUM, grouped
+from aggregation.reduce.selection import SECONDS_A_GROUP, SECONDS_A_SUM, grouped, is_summed
 from aggregation.session import Session
 from aggregation.types import Scope
 from lake.errors import NotFound
@@ -66,6 +66,13 @@ class PositionCounts:
         counts = np.bincount(column.codes[held], minlength=len(column.members))
         return {kind: n for kind, n in zip(column.members.to_pylist(), counts.tolist(), strict=True) if n}
 
+    def summed(self, seal: ValuationSet) -> bool:
+        """Whether the P&L of their groups in the scenarios of a valuation set is kept from a question before."""
+        vectors = None if self._closed else self._cache.opened_vectors(seal)
+        return vectors is not None and is_summed(
+            self.book, vectors, self._cache.alignment(self.book, vectors), self._scope
+        )
+
     def counts(self) -> tuple[int, int, int]:
         """All of them, those that the filters leave, and the groups of those."""
         scope, by_trade = self._scope, "trade" in self._scope.by
@@ -103,8 +110,9 @@ class Size:
     of: PositionCounts
 
     def seconds(self, passes: float = 1.0, a_group: float = 0.0) -> float:
-        """So many passes over the vectors, and what is done with each group and the total."""
+        """So many passes over the vectors, less the one that an earlier question made, and what is done with each group and the total."""
         n = self.groups + 1
+        passes -= self.seal is not None and self.of.summed(self.seal)
         once = SECONDS_A_GROUP * n + SECONDS_A_SUM * (n + self.held) * self.scenarios
         each = SECONDS_A_POSITION * self.positions + (SECONDS_A_ROW + a_group) * n
         return SECONDS_A_QUESTION + _MARGIN * (passes * once + each)

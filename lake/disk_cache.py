@@ -79,6 +79,11 @@ class Kept:
                     self._bytes -= self._size(self._objects.popitem(last=False)[1])
         return made
 
+    def found(self, key: Hashable) -> Any | None:
+        """What is kept under the key, None where nothing is."""
+        with self._lock:
+            return self._objects.get(key)
+
     def __contains__(self, key: Hashable) -> bool:
         with self._lock:
             return key in self._objects

@@ -9,7 +9,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from aggregation.live.bands import Alarm, Band, Bands
+from aggregation.live.level_rows import LevelRows
 from aggregation.live.live_book import LiveBook
 from aggregation.live.opening import LiveDay, find_opening, open_found
 from aggregation.opened.opened_lake import VectorCache
@@ -18,7 +22,7 @@ from lake.tables import NEVER_WRITTEN, Lake
 from lake.versions import changed_rows
 
 LEVELS, ORDERS = "intraday_levels", "orders"
-_PARTS = 50_000  # rows of levels taken in at once
+_NONE = pa.table({})
 
 
 @dataclass
@@ -29,19 +33,19 @@ class FollowedDay:
     versions: dict[str, int] = field(default_factory=lambda: {ORDERS: NEVER_WRITTEN, LEVELS: NEVER_WRITTEN})
     lock: threading.Lock = field(default_factory=threading.Lock)
     _bands: tuple[list[Band], Bands] = field(default_factory=lambda: ([], Bands([])))
-    _levels: list[dict[str, object]] = field(default_factory=list)
+    _levels: list[pa.Table] = field(default_factory=list)
 
     def catch_up(self, lake: Lake) -> dict[str, int]:
         """Takes in what was committed since; how many rows of orders and of levels."""
         self.live.lake = lake
         orders = self._new_rows(lake, ORDERS)
         levels = self._new_rows(lake, LEVELS)
-        if orders:
-            self.live.apply_orders(orders)
-        for first in range(0, len(levels), _PARTS):
-            self.live.apply_levels(levels[first : first + _PARTS])
-        self._levels += levels
-        self._bands[1].take(levels)
+        if len(orders):
+            self.live.apply_orders(orders.to_pylist(maps_as_pydicts="strict"))
+        if len(levels):
+            self.live.apply_levels(LevelRows.of_table(levels))
+            self._levels.append(levels)
+            self._take(levels)
         return {ORDERS: len(orders), LEVELS: len(levels)}
 
     def alarms(self, lake: Lake) -> list[Alarm]:
@@ -49,19 +53,23 @@ class FollowedDay:
         bands = bands_of(lake)
         if bands != self._bands[0]:
             self._bands = (bands, Bands(bands))
-            self._bands[1].take(self._levels)
+            for levels in self._levels:
+                self._take(levels)
         return self._bands[1].alarms
 
-    def _new_rows(self, lake: Lake, name: str) -> list[dict[str, object]]:
+    def _take(self, levels: pa.Table) -> None:
+        """Holds levels to the bands; where none was set nobody needs to know them."""
+        if self._bands[0]:
+            own = pc.and_(pc.equal(levels["carried_seconds"], 0), pc.is_valid(levels["level"]))
+            self._bands[1].take(levels.filter(own).sort_by("bucket_end").to_pylist())
+
+    def _new_rows(self, lake: Lake, name: str) -> pa.Table:
         if name not in TABLES or (now := lake.version(name)) == self.versions[name]:
-            return []
+            return _NONE
         among = {"date": [self.live.day]} if name == LEVELS else None
         _, rows = changed_rows(lake.at({name: self.versions[name]}), lake.at({name: now}), name, among)
         self.versions[name] = now
-        if name == LEVELS:
-            rows = rows.sort_by("bucket_end")
-        found: list[dict[str, object]] = rows.to_pylist(maps_as_pydicts="strict")
-        return found
+        return rows
 
     def is_before(self, lake: Lake) -> bool:
         """Whether all that is in it is in the lake as it is read."""

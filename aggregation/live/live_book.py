@@ -24,6 +24,7 @@ from aggregation.book.changes import ADDED, derive
 from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
 from aggregation.dimensions import ATTRIBUTE
+from aggregation.live.level_rows import LevelRows
 from aggregation.live.live_market import LiveMarket
 from aggregation.live.live_trades import LiveTrades
 from aggregation.live.live_vectors import LiveVectors
@@ -86,33 +87,28 @@ class LiveBook:
 
     # --- levels ---
 
-    def apply_levels(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Takes rows of `intraday_levels` in: risk_factor_id, bucket_end, level, ticks, carried_seconds, source. How many moved a level.
+    def apply_levels(self, rows: LevelRows | Sequence[Mapping[str, Any]]) -> int:
+        """Takes rows of `intraday_levels` in: risk_factor_id, bucket_end, level, carried_seconds, source. How many moved a level.
 
         Of a factor the newest bucket counts, of one that comes again the last row. A level from which the moves of its factor have no
         meaning is named in `refused`, and the newest usable one before it counts.
         """
-        came: dict[str, list[tuple[Instant, float]]] = {}
-        for row in rows:
-            self.levels += 1
-            factor, at = row["risk_factor_id"], row["bucket_end"]
-            self.prices_until = at if self.prices_until is None else max(at, self.prices_until)
-            if row["level"] is None:
-                continue
-            came.setdefault(factor, []).append((at, row["level"]))
-            if not row["carried_seconds"]:
-                feed = self.feeds.setdefault(row["source"] or "", Feed())
-                feed.last = at if feed.last is None else max(at, feed.last)
-                feed.of_factor[factor] = max(at, feed.of_factor.get(factor, at))
+        if not isinstance(rows, LevelRows):
+            rows = LevelRows.of(rows)
+        self.levels += len(rows)
+        self.prices_until = max(filter(None, (self.prices_until, rows.until)), default=None)
+        for source, factor, at in rows.fresh():
+            feed = self.feeds.setdefault(source, Feed())
+            feed.last = at if feed.last is None else max(at, feed.last)
+            feed.of_factor[factor] = max(at, feed.of_factor.get(factor, at))
         moved, first = [], set[str]()
-        for factor, levels in came.items():
+        for factor, newest_first in rows.by_factor():
             place = self.market.index.row.get(factor)
             if place is None:
                 self.unread.add(factor)
                 continue
             was, known = self.market.base[place], bool(self.market.fresh[place])
-            levels.sort(key=lambda told: told[0])
-            for at, level in reversed(levels):
+            for at, level in newest_first:
                 if at < self._level_at.get(factor, at):
                     break
                 why = self.market.set_level(place, level)

@@ -111,6 +111,12 @@ class VectorCache:
         session = self._spark if chosen.reduce == "spark" else None
         return self._kept.get((name, chosen.memory_bytes, session), lambda: self._disk.entry(name, write, load))
 
+    def opened_vectors(self, seal: ValuationSet) -> Vectors | None:
+        """The vectors of a sealed valuation set where they are open and passed over in this process, else None."""
+        chosen = self.reduce_of(seal.submitted - seal.failed, seal.scenario_count)
+        found: Vectors | None = self._kept.found((digest(str(self.lake.path), seal.key), chosen.memory_bytes, None))
+        return found
+
     def reduce_of(self, n_contracts: int, n_scenarios: int) -> ReduceChoice:
         """How so many vectors are passed over; opens nothing and starts no Spark."""
         size = matrix_bytes(n_contracts, n_scenarios)

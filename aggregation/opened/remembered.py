@@ -28,6 +28,12 @@ class Remembered:
 answers = Kept(1024, ANSWER_BYTES, operator.attrgetter("nbytes"))
 
 
+def recalled(kind: Hashable, read: tuple[object, ...]) -> Any | None:
+    """What `remembered` has kept from the very objects in `read`, None where nothing is."""
+    kept: Remembered | None = answers.found((kind, *map(id, read)))
+    return None if kept is None else kept.made
+
+
 def remembered(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
     """What `make` gives from the very objects in `read`, none of which may change; kept while the last ones fit."""
 

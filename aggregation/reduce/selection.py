@@ -13,7 +13,7 @@ from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
-from aggregation.opened.remembered import remembered
+from aggregation.opened.remembered import recalled, remembered
 from aggregation.opened.vectors import Vectors
 from aggregation.reduce import in_numpy
 from aggregation.reduce.currency import Conversion, at_spot, conversion, unconverted
@@ -74,6 +74,15 @@ def _selection(inputs: Inputs, query: Scope, within: Bools | None, translation: 
         lambda s: s.keep.nbytes + s.groups.group.nbytes + s.groups.keys.nbytes + s.counts.nbytes,
     )
     return dataclasses.replace(made, inputs=inputs)
+
+
+def is_summed(book: Book, vectors: Vectors, alignment: Alignment, query: Scope) -> bool:
+    """Whether the P&L of all groups of the query, and of their total, is kept from a question before: a pass that is not made again."""
+    made = recalled(("selection", query.where, query.by, query.currency), (book, vectors, alignment))
+    if made is None:
+        return False
+    kept = recalled(("pnl", 0, made.groups.n + 1), (book, made.groups, alignment, vectors, made.rates))
+    return kept is not None
 
 
 def grouped(book: Book, query: Scope) -> tuple[Bools, Groups]:

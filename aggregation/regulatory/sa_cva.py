@@ -118,9 +118,11 @@ class SaCvaAnswer(Answer):
 
 @dataclass(frozen=True)
 class _Own:
-    """Our own sensitivities: factors, and of_group : (n_groups, n_factors) their parts by group; keys : of the groups, with status."""
+    """Our own sensitivities: factors, their sums over all trades, which no grouping changes, and of_group : (n_groups, n_factors) their
+    parts by group; keys : of the groups, with status."""
 
     factors: Sequence[Factor]
+    sums: Sequence[float]
     of_group: Floats
     keys: pa.Table
     opened: OpenedCva | None
@@ -138,18 +140,14 @@ def run_sa_cva(session: Session, query: SaCvaQuery) -> SaCvaAnswer:
     known = counterparties_of(session.lake, query.as_of)
     given = _given(rules, query, known)
     own = _own(session, query, rules) if query.own else _none()
-    mine = [(f, float(s), 0.0) for f, s in zip(own.factors, _sums(own.of_group), strict=True)]
+    mine = [(f, s, 0.0) for f, s in zip(own.factors, own.sums, strict=True)]
     classes = class_capitals(rules, [*mine, *given], query.currency)
     return _answer(session, query, rules, regime, own, classes)
 
 
-def _sums(of_group: Floats) -> list[float]:
-    return [math.fsum(column) for column in of_group.T]
-
-
 def _none() -> _Own:
     keys = {"part": ["given"], "status": ["complete"], "reason": pa.array([None], pa.string())}
-    return _Own((), np.zeros((1, 0)), pa.table(keys), None, ())
+    return _Own((), (), np.zeros((1, 0)), pa.table(keys), None, ())
 
 
 def _given(rules: SaCva, query: SaCvaQuery, known: ReferenceData[Counterparty]) -> list[tuple[Factor, float, float]]:
@@ -198,7 +196,14 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
     place = np.concatenate([groups.group[sets.position], np.where(of_set >= 0, of_set, groups.n)]).astype(np.int64)
     set_of = np.concatenate([sets.code, np.arange(len(sets))]).astype(np.int64)
     factors: list[Factor] = []
+    sums: list[float] = []
     columns: list[Floats] = []
+
+    def add(factor: Factor, values: Floats) -> None:
+        factors.append(factor)
+        sums.append(math.fsum(values))
+        columns.append(np.asarray(np.bincount(place, weights=values, minlength=groups.n + 1), np.float64))
+
     parts = dict(zip(split.names, (s.parts for s in split.splits), strict=True))
     counterparties = np.array([c or "" for c in sets.counterparties], dtype=object)
     for name in sorted(opened.curves.curves.keys() & set(counterparties.tolist())):
@@ -206,8 +211,7 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
         for tenor in asked.tenors:
             values = np.where(of, parts[f"{CS01}_{tenor}"], 0.0) / BASIS_POINT
             if values.any():
-                factors.append(spread_factor(rules, name, row.sector, row.rating, row.group, tenor))
-                columns.append(np.asarray(np.bincount(place, weights=values, minlength=groups.n + 1), np.float64))
+                add(spread_factor(rules, name, row.sector, row.rating, row.group, tenor), values)
     notes: list[str] = []
     if query.market:
         from aggregation.regulatory.sa_cva_market import market_sensitivities  # noqa: PLC0415 - with the pricers
@@ -215,8 +219,7 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
         market = market_sensitivities(session, opened, rules)
         notes += market.notes
         for factor, values in zip(market.factors, market.parts, strict=True):
-            factors.append(factor)
-            columns.append(np.asarray(np.bincount(place, weights=values, minlength=groups.n + 1), np.float64))
+            add(factor, values)
     else:
         notes.append("Sensitivities to the market are left out, as asked.")
     of_group = np.array(columns).T if columns else np.zeros((groups.n + 1, 0))
@@ -234,7 +237,7 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
         n = sum(1 for c, _ in opened.reasons() if c)
         notes.append(f"{counted(n, 'netting set has', 'netting sets have')} no CVA and no capital: {sentences(told)}")
     assert n_kept + len(sets) == len(place)
-    return _Own(factors, of_group[: groups.n + rest], pa.table(keys), opened, tuple(notes))
+    return _Own(factors, sums, of_group[: groups.n + rest], pa.table(keys), opened, tuple(notes))
 
 
 def _answer(

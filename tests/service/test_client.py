@@ -282,9 +282,9 @@ def test_a_file_that_is_refused_names_those_that_were_loaded_before_it(work_lake
 
 
 def test_a_demo_whose_lake_is_served_is_not_deleted(tmp_path: Path) -> None:
-    folder = demo._fresh(tmp_path / "demo", anew=False)
+    folder = demo.fresh_folder(tmp_path / "demo", anew=False)
     with Committer(Lake.create(folder / "lake"), ENGINE), pytest.raises(Conflict, match="is in use by the engine"):
-        demo._fresh(folder, anew=True)
+        demo.fresh_folder(folder, anew=True)
     assert (folder / "lake").is_dir()
 
 

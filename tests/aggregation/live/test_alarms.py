@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from live_days import DAY, instant, level
 from small_lake import MONDAY, build_lake, no_spark, request
@@ -96,8 +97,8 @@ def test_alarms_are_stored_once_and_stand_for_one_recalculation(
         if complete:  # another alarm of a factor, after the interval
             rows = [level("EQ:AAA", 300.0, 200)]
         with monkeypatch.context() as patch:
-            fed = {"orders": [], "intraday_levels": rows}
-            patch.setattr(type(day), "_new_rows", lambda self, lake, name: fed.pop(name, []))
+            fed = {"intraday_levels": pa.Table.from_pylist(rows)}
+            patch.setattr(type(day), "_new_rows", lambda self, lake, name: fed.pop(name, pa.table({})))
             told = record_alarms(session, asked)
         assert record_alarms(session, asked)["alarms"] == 0
     found = [r for r in stored_alarms(lake, DAY).to_pylist() if r["band"] == version]

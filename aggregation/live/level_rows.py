@@ -1,0 +1,101 @@
+"""Levels of a live day by column, as they come from the lake: a day has millions, of which the newest of each factor count."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from lake.arrays import Bools, Floats, Ints
+from lake.schemas import INSTANT
+
+Instant = dt.datetime
+_EPOCH = Instant(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class LevelRows:
+    """Rows of `intraday_levels` in the order in which they came. factor, source : (n,) places in `factors` and `sources`. at : (n,) end of
+    the bucket in microseconds since 1970. level : (n,), not a number where there is none."""
+
+    factors: Sequence[str]
+    sources: Sequence[str]
+    factor: Ints
+    source: Ints
+    at: Ints
+    level: Floats
+    carried: Bools
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """Rows given one by one."""
+        names = ("risk_factor_id", "bucket_end", "level", "carried_seconds", "source")
+        return cls.of_table(pa.Table.from_pylist([{n: r[n] for n in names} for r in rows], schema=_GIVEN))
+
+    @classmethod
+    def of_table(cls, rows: pa.Table) -> Self:
+        """Rows of the table, in its order."""
+        coded = {n: rows[n].combine_chunks().dictionary_encode() for n in ("risk_factor_id", "source")}
+        factor, source = (
+            c.indices.fill_null(len(c.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+            for c in coded.values()
+        )
+        return cls(
+            coded["risk_factor_id"].dictionary.to_pylist(),
+            [*coded["source"].dictionary.to_pylist(), ""],
+            factor,
+            source,
+            rows["bucket_end"].cast(INSTANT).cast(pa.int64()).to_numpy(),
+            rows["level"].cast(pa.float64()).to_numpy(),
+            rows["carried_seconds"].to_numpy() > 0,
+        )
+
+    @property
+    def until(self) -> Instant | None:
+        """The end of the last bucket."""
+        return instant(self.at.max()) if len(self) else None
+
+    def fresh(self) -> Iterator[tuple[str, str, Instant]]:
+        """Source, factor and end of the last bucket of each factor of a feed that has ticks in it."""
+        here = np.flatnonzero(~self.carried & ~np.isnan(self.level))
+        key = self.source[here] * len(self.factors) + self.factor[here]
+        order = np.lexsort((self.at[here], key))
+        last = here[order[np.append(np.flatnonzero(np.diff(key[order])), len(order) - 1)]] if len(order) else here
+        for i in last.tolist():
+            yield self.sources[self.source[i]], self.factors[self.factor[i]], instant(self.at[i])
+
+    def by_factor(self) -> Iterator[tuple[str, Iterator[tuple[Instant, float]]]]:
+        """Each factor with its levels, the newest bucket first and of one bucket the row that came last."""
+        here = np.flatnonzero(~np.isnan(self.level))
+        order = here[np.lexsort((self.at[here], self.factor[here]))]  # stable
+        ends = np.append(np.flatnonzero(np.diff(self.factor[order])) + 1, len(order))
+        for first, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
+            if first < end:
+                yield self.factors[self.factor[order[first]]], self._newest_first(order[first:end])
+
+    def _newest_first(self, rows: Ints) -> Iterator[tuple[Instant, float]]:
+        return ((instant(self.at[i]), float(self.level[i])) for i in rows[::-1])
+
+
+_GIVEN = pa.schema(
+    [
+        ("risk_factor_id", pa.string()),
+        ("bucket_end", INSTANT),
+        ("level", pa.float64()),
+        ("carried_seconds", pa.int32()),
+        ("source", pa.string()),
+    ]
+)
+
+
+def instant(microseconds: np.int64) -> Instant:
+    """The instant so long after 1970, in UTC."""
+    return _EPOCH + int(microseconds) * _MICROSECOND
