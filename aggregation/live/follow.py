@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import Any
 
 from aggregation.live.bands import Alarm, Band, Bands
-from aggregation.live.level_rows import LevelRows
+from aggregation.live.level_rows import COLUMNS, LevelHistory, LevelRows
 from aggregation.live.live_book import LiveBook
+from aggregation.live.live_trades import READ
 from aggregation.live.opening import LiveDay, find_opening, open_found
 from aggregation.opened.opened_lake import VectorCache
 from lake.schemas import TABLES
@@ -22,7 +21,6 @@ from lake.tables import NEVER_WRITTEN, Lake
 from lake.versions import changed_rows
 
 LEVELS, ORDERS = "intraday_levels", "orders"
-_NONE = pa.table({})
 
 
 @dataclass
@@ -32,44 +30,49 @@ class FollowedDay:
     live: LiveBook
     versions: dict[str, int] = field(default_factory=lambda: {ORDERS: NEVER_WRITTEN, LEVELS: NEVER_WRITTEN})
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _levels: LevelHistory = field(default_factory=LevelHistory)
     _bands: tuple[list[Band], Bands] = field(default_factory=lambda: ([], Bands([])))
-    _levels: list[pa.Table] = field(default_factory=list)
 
     def catch_up(self, lake: Lake) -> dict[str, int]:
         """Takes in what was committed since; how many rows of orders and of levels."""
         self.live.lake = lake
-        orders = self._new_rows(lake, ORDERS)
-        levels = self._new_rows(lake, LEVELS)
-        if len(orders):
-            self.live.apply_orders(orders.to_pylist(maps_as_pydicts="strict"))
-        if len(levels):
-            self.live.apply_levels(LevelRows.of_table(levels))
-            self._levels.append(levels)
+        orders, levels = self._new_orders(lake), self._new_levels(lake)
+        if orders:
+            self.live.apply_orders(orders)
+        if levels is not None:
+            self.live.apply_levels(levels)
             self._take(levels)
-        return {ORDERS: len(orders), LEVELS: len(levels)}
+        return {ORDERS: len(orders), LEVELS: 0 if levels is None else len(levels)}
 
     def alarms(self, lake: Lake) -> list[Alarm]:
         """The alarms of the day, by the bands that the lake has."""
         bands = bands_of(lake)
         if bands != self._bands[0]:
             self._bands = (bands, Bands(bands))
-            for levels in self._levels:
-                self._take(levels)
+            if self._levels.rows is not None:
+                self._take(self._levels.rows)
         return self._bands[1].alarms
 
-    def _take(self, levels: pa.Table) -> None:
-        """Holds levels to the bands; where none was set nobody needs to know them."""
+    def _take(self, levels: LevelRows) -> None:
+        """Holds levels to the bands; where none was set there is no alarm."""
         if self._bands[0]:
-            own = pc.and_(pc.equal(levels["carried_seconds"], 0), pc.is_valid(levels["level"]))
-            self._bands[1].take(levels.filter(own).sort_by("bucket_end").to_pylist())
+            self._bands[1].take(levels.of_ticks())
 
-    def _new_rows(self, lake: Lake, name: str) -> pa.Table:
-        if name not in TABLES or (now := lake.version(name)) == self.versions[name]:
-            return _NONE
-        among = {"date": [self.live.day]} if name == LEVELS else None
-        _, rows = changed_rows(lake.at({name: self.versions[name]}), lake.at({name: now}), name, among)
-        self.versions[name] = now
-        return rows
+    def _new_orders(self, lake: Lake) -> list[dict[str, Any]]:
+        was, now = self.versions[ORDERS], lake.version(ORDERS)
+        if was == now:
+            return []
+        _, rows = changed_rows(lake.at({ORDERS: was}), lake.at({ORDERS: now}), ORDERS)
+        self.versions[ORDERS] = now
+        found: list[dict[str, Any]] = rows.select(READ).to_pylist(maps_as_pydicts="strict")
+        return found
+
+    def _new_levels(self, lake: Lake) -> LevelRows | None:
+        if (now := lake.version(LEVELS)) == self.versions[LEVELS]:
+            return None
+        rows = lake.at({LEVELS: now}).read(LEVELS, [*COLUMNS], among={"date": [self.live.day]})
+        self.versions[LEVELS] = now
+        return self._levels.take(rows)
 
     def is_before(self, lake: Lake) -> bool:
         """Whether all that is in it is in the lake as it is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,12 @@ from lake.arrays import Bools, Floats, Ints
 from lake.schemas import INSTANT
 
 Instant = dt.datetime
+COLUMNS = ("risk_factor_id", "bucket_end", "level", "carried_seconds", "source")
 _EPOCH = Instant(1970, 1, 1, tzinfo=dt.UTC)
+_BITS, _BEFORE = (
+    42,
+    7 * 86_400_000_000,
+)  # of the microseconds of some weeks; a day's buckets lie within one of each other
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -37,8 +43,7 @@ class LevelRows:
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
         """Rows given one by one."""
-        names = ("risk_factor_id", "bucket_end", "level", "carried_seconds", "source")
-        return cls.of_table(pa.Table.from_pylist([{n: r[n] for n in names} for r in rows], schema=_GIVEN))
+        return cls.of_table(pa.Table.from_pylist([{n: r[n] for n in COLUMNS} for r in rows], schema=_GIVEN))
 
     @classmethod
     def of_table(cls, rows: pa.Table) -> Self:
@@ -83,6 +88,57 @@ class LevelRows:
 
     def _newest_first(self, rows: Ints) -> Iterator[tuple[Instant, float]]:
         return ((instant(self.at[i]), float(self.level[i])) for i in rows[::-1])
+
+    def take(self, rows: Ints | Bools) -> Self:
+        """Some of the rows."""
+        arrays = {n: getattr(self, n)[rows] for n in ("factor", "source", "at", "level", "carried")}
+        return dataclasses.replace(self, **arrays)
+
+    def of_ticks(self) -> Iterator[dict[str, Any]]:
+        """The rows of buckets with ticks, by instant, as the table has them."""
+        here = np.flatnonzero(~self.carried & ~np.isnan(self.level))
+        for i in here[np.argsort(self.at[here], kind="stable")].tolist():
+            yield {
+                "risk_factor_id": self.factors[self.factor[i]],
+                "bucket_end": instant(self.at[i]),
+                "level": float(self.level[i]),
+                "carried_seconds": 0,
+            }
+
+
+class LevelHistory:
+    """The levels of a day as they were last read, to tell which are new."""
+
+    def __init__(self) -> None:
+        self._since: int | None = None
+        self._place: dict[str, int] = {}  # of names of factors and of sources
+        self._keys: Ints = np.zeros(0, np.int64)  # a number for each factor and bucket, ascending
+        self._source: Ints = self._keys
+        self.rows: LevelRows | None = None
+
+    def take(self, rows: pa.Table) -> LevelRows:
+        """Those of all rows of the day that were not there, or were otherwise; in the order of factors and buckets."""
+        now = LevelRows.of_table(rows)
+        factor, source = (
+            np.array([self._place.setdefault(n, len(self._place)) for n in names], np.int64)
+            for names in (now.factors, now.sources)
+        )
+        if self._since is None and len(now):
+            self._since = int(now.at.min()) - _BEFORE
+        keys = (factor[now.factor] << _BITS) + now.at - (self._since or 0)
+        if (np.diff(keys) <= 0).any():
+            order = np.argsort(keys, kind="stable")
+            now, keys = now.take(order), keys[order]
+        own = source[now.source]
+        if (was := self.rows) is None or not len(was):
+            changed = now
+        else:
+            at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            level = was.level[at]
+            same = (self._keys[at] == keys) & ((level == now.level) | (np.isnan(level) & np.isnan(now.level)))
+            changed = now.take(~(same & (was.carried[at] == now.carried) & (self._source[at] == own)))
+        self.rows, self._keys, self._source = now, keys, own
+        return changed
 
 
 _GIVEN = pa.schema(

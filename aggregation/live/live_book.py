@@ -44,6 +44,7 @@ from valuation.types import NO_RATE, ValuationFailure
 
 Instant = dt.datetime
 _MOST_VIEWS = 64  # questions, and nodes of limits, kept between changes
+_MOST_LINES = 1000  # that change at once and are netted one by one; to make all groups from scratch takes as long
 
 
 @dataclass
@@ -179,6 +180,8 @@ class LiveBook:
             self.vectors.add(self._contracts(ids), self.market.pricing())
             self._made = None
             self._rest_on_replaced()
+        if len(lines) > _MOST_LINES:
+            self._views.clear()
         for key, view in list(self._views.items()):
             for line in sorted(lines):
                 trade, place = self.trades.rows[line]["trade"], self.vectors.row[line[0]]

@@ -18,6 +18,13 @@ from lake.landing.orders import DIMENSIONS
 from valuation.books.orders import LIVE
 from valuation.books.running_positions import Line, Row, RunningPositions, as_traded, line_of
 
+_MOST = int(MOST)
+# the columns of `orders` that are read
+READ = (
+    *("order_id", "sequence", "event", "executed_at", "trade_date", "side", "quantity"),
+    *("contract_id", "instrument_type", "currency", "attributes", *DIMENSIONS),
+)
+
 
 class LiveTrades:
     """Net units by line: a contract and the same members of all dimensions and attributes."""
@@ -53,7 +60,7 @@ class LiveTrades:
             told = (row["executed_at"], order, number)
             self.last = max(self.last or told, told)
         for moved in moves:
-            if abs(moved.after) > MOST:
+            if not -_MOST <= moved.after <= _MOST:
                 raise BadInput(
                     f"The orders of {moved.line[1]} net to {float(moved.after):g} units, beyond {MOST:g}; correct them."
                 )

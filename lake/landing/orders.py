@@ -145,19 +145,20 @@ class OrderReader:
 
 
 class KnownOrders:
-    """Which rows of orders the lake holds, by a digest of each: some 200 bytes a row.
+    """Which rows of orders the lake holds, of some or of all orders, by a digest of each: some 200 bytes a row.
 
     version : of the table that they were read at.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, of: Iterable[str] | None = None) -> None:
         self.version = lake.version("orders")
         self._rows: dict[tuple[str, int], tuple[bytes, str]] = {}
         self._numbers: dict[str, tuple[int, int]] = {}  # how many rows an order has, and the highest of their numbers
         self._gapped: set[str] = set()  # orders of which a row is missing
         self._new: set[str] = set()  # orders of which the row has arrived that says they are new
         if self.version != NEVER_WRITTEN:
-            for row in lake.read("orders", version=self.version).to_pylist(maps_as_pydicts="strict"):
+            among = None if of is None else {"order_id": sorted({*of})}
+            for row in lake.read("orders", version=self.version, among=among).to_pylist(maps_as_pydicts="strict"):
                 self.add(row)
 
     def other(self, row: Row) -> str | None:
@@ -232,7 +233,8 @@ def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -
     Raises `BadInput` with every fault by row; so is a row whose order and sequence number the lake holds with other content.
     """
     path = Path(path)
-    made, known = reader.file(path), KnownOrders(committer.lake)
+    made = reader.file(path)
+    known = KnownOrders(committer.lake, (row["order_id"] for _, row in made))
     fresh: list[Row] = []
     issues = []
     for number, row in made:
@@ -301,11 +303,11 @@ def _plain(file: TextRows, number: int, cells: Cells) -> Row:
         if row["side"] not in SIDES:
             file.fault(number, "side", "expected buy or sell; the quantity is positive for both", cells["side"])
     if (quantity := cells["quantity"]) is not None:
-        if not (_QUANTITY.fullmatch(quantity) and 0 < Decimal(quantity) <= Decimal(MOST)):
+        if (units := _quantity(quantity)) is None:
             said = "expected a positive number such as 1500 or 2.5, of at most 16 digits before and after the point"
             file.fault(number, "quantity", f"{said}; a sale has side sell", quantity)
         else:
-            row["quantity"] = format(Decimal(quantity).normalize(), "f")
+            row["quantity"] = units
     if cells["price"] is not None:
         row["price"] = _price(cells["price"])
         if row["price"] is None:
@@ -319,6 +321,14 @@ def _plain(file: TextRows, number: int, cells: Cells) -> Row:
 @functools.lru_cache
 def _attributes(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(c for c in columns if c.startswith(ATTRIBUTE))
+
+
+@functools.lru_cache(_PRICES_KEPT)
+def _quantity(text: str) -> str | None:
+    """The number of units in its shortest form; None where the text is none, or none that is traded."""
+    if not (_QUANTITY.fullmatch(text) and 0 < Decimal(text) <= Decimal(MOST)):
+        return None
+    return format(Decimal(text).normalize(), "f")
 
 
 @functools.lru_cache(_PRICES_KEPT)
@@ -350,6 +360,7 @@ def _instant(file: TextRows, number: int, text: str) -> tuple[dt.datetime | None
     return found.astimezone(dt.UTC), found.date()
 
 
+@functools.lru_cache(_PRICES_KEPT)
 def instant(text: str) -> dt.datetime:
     """The instant of a text with its zone; raises `ValueError` for any other."""
     try:

@@ -24,7 +24,7 @@ from lake.landing.fast_ticks import Framing, is_fast, read_fast
 from lake.landing.fix_ticks import Take, is_fix, read_fix
 from lake.landing.mapping import FileMapping
 from lake.landing.rows import refuse_whole
-from lake.landing.ticks import TickRows, read_ticks, repeats, stored_ticks, told_once
+from lake.landing.ticks import STORED, TickRows, read_ticks, repeats, stored_ticks, told_once
 from lake.schemas import INSTANT, INTRADAY_LEVELS
 from lake.tables import Lake
 from scenarios.kernels.alignment import FRESH, HALTED, Aligned, align
@@ -231,9 +231,13 @@ class _Day:
 
 def _day_of(lake: Lake, date: dt.date, rows: TickRows, source: str, path: Path) -> _Day:
     """What the lake has of a day, and the ticks of the file that it lacks."""
-    there = lake.read("ticks", among={"date": [date]})
-    others = set(pc.unique(there.filter(pc.not_equal(there["source"], source))["risk_factor_id"]).to_pylist())
-    stored = stored_ticks(there.filter(pc.equal(there["source"], source)))
+    there = lake.read("ticks", [*STORED, "source"], among={"date": [date]})
+    others: set[str] = set()
+    if set(pc.unique(there["source"]).to_pylist()) - {source}:
+        mine = pc.equal(there["source"], source)
+        others = set(pc.unique(there.filter(pc.invert(mine))["risk_factor_id"]).to_pylist())
+        there = there.filter(mine)
+    stored = stored_ticks(there)
     both = stored.with_more(rows)
     _, again, differs = repeats(both)
     issues = [

@@ -23,8 +23,8 @@ from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
 from service.bench import harness
 from valuation.catalogue import parse_terms
 
-_DAY = harness.VALUATION_DATE + dt.timedelta(days=1)
-_SHARES, _DESKS = 2000, 20
+DAY = harness.VALUATION_DATE + dt.timedelta(days=1)
+SHARES, _DESKS = 2000, 20
 _NO_ORDER = dict.fromkeys(ORDERS.schema.names)
 _NO_POSITION = dict.fromkeys(POSITIONS.schema.names)
 _TICK_BAR, _KNOWN_BAR, _NEW_BAR = 0.100, 0.050, 0.150  # seconds, of 99 of 100
@@ -33,17 +33,17 @@ _TICK_BAR, _KNOWN_BAR, _NEW_BAR = 0.100, 0.050, 0.150  # seconds, of 99 of 100
 def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list[harness.Row]:
     """What 99 of 100 levels and trades stay within until VaR and ES of their groups and of all are there, against the limits."""
     with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
-        source = _fill(committer, n_contracts, n_scenarios)
+        source = fill(committer, n_contracts, n_scenarios)
         started = time.perf_counter()
-        live = LiveBook(open_day(VectorCache(lake), LiveDay(as_of=_DAY, scenario_set=source.name)))
+        live = LiveBook(open_day(VectorCache(lake), LiveDay(as_of=DAY, scenario_set=source.name)))
         opened = time.perf_counter() - started
-        query = LiveQuery(as_of=_DAY, by=("desk",), levels=("0.99",), causes=False)
+        query = LiveQuery(as_of=DAY, by=("desk",), levels=("0.99",), causes=False)
         answer_live(live, query)
         draw, clock = np.random.default_rng(5), itertools.count(1)
         known = lake.read("contracts").to_pylist()
 
         def tick() -> None:
-            share = f"EQ:S{int(draw.integers(_SHARES)):05}"
+            share = f"EQ:S{int(draw.integers(SHARES)):05}"
             at = dt.datetime(2020, 3, 17, 14, tzinfo=dt.UTC) + dt.timedelta(seconds=next(clock))
             told = {"level": 100 * float(np.exp(0.02 * draw.standard_normal())), "ticks": 1, "carried_seconds": 0}
             live.apply_levels([{"risk_factor_id": share, "bucket_end": at, "source": "bench", **told}])
@@ -93,14 +93,14 @@ def bench_live_book(n_contracts: int, n_scenarios: int, runs: int = 300) -> list
     return rows
 
 
-def _fill(committer: Committer, n_contracts: int, n_scenarios: int) -> ScenarioSet:
+def fill(committer: Committer, n_contracts: int, n_scenarios: int) -> ScenarioSet:
     """Shares, so many contracts on each, a position in every contract, and a scenario set."""
     factors = [
         RiskFactor(f"EQ:S{i:05}", "equity_price", f"share {i}", "USD", source="bench", synthetic=True)
-        for i in range(_SHARES)
+        for i in range(SHARES)
     ]
     index = FactorIndex.of(factors)
-    levels = 100 * np.exp(0.015 * np.random.default_rng(1).standard_normal((_SHARES, n_scenarios)))
+    levels = 100 * np.exp(0.015 * np.random.default_rng(1).standard_normal((SHARES, n_scenarios)))
     made = ScenarioSet(
         scenario_set_id="",
         name="bench",
@@ -109,9 +109,9 @@ def _fill(committer: Committer, n_contracts: int, n_scenarios: int) -> ScenarioS
         definition={},
         index=index,
         labels=tuple(f"s{i}" for i in range(n_scenarios)),
-        base=np.full(_SHARES, 100.0),
+        base=np.full(SHARES, 100.0),
         levels=levels,
-        shocked=np.ones(_SHARES, np.bool_),
+        shocked=np.ones(SHARES, np.bool_),
     )
     described = [
         {
@@ -165,7 +165,7 @@ def _shares(n: int, first_yield: float = 0.0) -> list[dict[str, str]]:
     for i in range(n):
         given = {
             "currency": "USD",
-            "underlying": f"EQ:S{i % _SHARES:05}",
+            "underlying": f"EQ:S{i % SHARES:05}",
             "dividend_yield": str(first_yield + 1e-6 * i),
         }
         terms = parse_terms("cash_equity", given)
@@ -183,7 +183,7 @@ def _order(number: int, contract: Mapping[str, Any]) -> dict[str, Any]:
         "sequence": 1,
         "event": "new",
         "executed_at": dt.datetime(2020, 3, 17, 15, tzinfo=dt.UTC),
-        "trade_date": _DAY,
+        "trade_date": DAY,
         "side": "buy",
         "quantity": "100",
         "desk": f"desk-{number % _DESKS:02}",

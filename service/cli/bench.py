@@ -319,12 +319,19 @@ def bench_live_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
     runs: Annotated[int, typer.Option("--runs", help="Levels, and trades of each kind, of the live book.")] = 300,
+    trades: Annotated[int, typer.Option("--trades", help="Trades of the whole day.")] = 200_000,
     output: OutputOption = None,
 ) -> None:
-    """Ticks in (FIX messages, alignment, slides of a covariance) and seconds from a level or a trade to VaR, against limits and peers."""
-    from service.bench import harness, live, live_book
+    """Ticks in (FIX messages, alignment, slides of a covariance), seconds from a level or a trade to VaR, and a whole day, against limits
+    and peers."""
+    from service.bench import harness, live, live_book, live_day
 
-    harness.report([*live.bench_live(messages, ticks), *live_book.bench_live_book(contracts, scenarios, runs)], output)
+    rows = [
+        *live.bench_live(messages, ticks),
+        *live_book.bench_live_book(contracts, scenarios, runs),
+        *live_day.bench_live_day(ticks, trades, max(contracts // 5, 1), max(scenarios // 2, 2)),
+    ]
+    harness.report(rows, output)
 
 
 @app.command("profiles")

@@ -31,7 +31,7 @@ from lake.schemas import CONTRACTS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
 from valuation.books.corporate_actions import Held, in_terms_of
-from valuation.books.running_positions import Legs, Line, Row, RunningPositions, line_of, signed_units
+from valuation.books.running_positions import Legs, Line, Row, RunningPositions, Units, line_of, signed_units
 
 NETTED = "net:"  # how the trades begin that netting makes
 LIVE = "live:"  # and those that a snapshot of a live day makes of the orders of the day
@@ -185,7 +185,7 @@ def _latest(lake: Lake) -> list[dict[str, Any]]:
 
 def _sums(
     lake: Lake, counted: list[dict[str, Any]], date: dt.date
-) -> tuple[dict[Line, Fraction], dict[str, Mapping[str, str]], tuple[str, ...]]:
+) -> tuple[dict[Line, Units], dict[str, Mapping[str, str]], tuple[str, ...]]:
     """Net units by line, the contracts of the lines, and what is said of corporate actions on the way."""
     of_day: dict[dt.date, set[str]] = defaultdict(set)
     for r in counted:
@@ -217,9 +217,9 @@ def _sums(
     return dict(sorted(running.lines.items())), rows, tuple(sorted(said))
 
 
-def _position(date: dt.date, line: Line, units: Fraction, contracts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _position(date: dt.date, line: Line, units: Units, contracts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     contract_id, members, attributes = line
-    if abs(units) > MOST:
+    if not -MOST <= units <= MOST:
         raise BadInput(f"The orders of {members} net to {float(units):g} units, beyond {MOST:g}; correct them.")
     row = contracts[contract_id]
     return {

@@ -13,6 +13,7 @@ the same steps. A book that is held at the open is given as `opening`, so that w
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -22,15 +23,16 @@ from lake.landing.orders import DIMENSIONS
 
 Line = tuple[str, tuple[str, ...], str]  # contract id, members of DIMENSIONS, attributes as JSON
 Row = Mapping[str, Any]
-Legs = tuple[tuple[Line, Fraction], ...]  # signed units of each line that an order is in
+Units = Fraction | int  # exact
+Legs = tuple[tuple[Line, Units], ...]  # signed units of each line that an order is in
 
 
 class LineMove(NamedTuple):
     """A line whose net units have changed: bought positive, sold negative."""
 
     line: Line
-    before: Fraction
-    after: Fraction
+    before: Units
+    after: Units
 
 
 class _Counted(NamedTuple):
@@ -40,15 +42,20 @@ class _Counted(NamedTuple):
     legs: Legs
 
 
+_members = operator.itemgetter(*DIMENSIONS)
+
+
 def line_of(row: Row) -> Line:
     """What the units of an order are added up by: its contract and the same members of all dimensions and attributes."""
-    attributes = row["attributes"] or {}
-    return row["contract_id"], tuple(row[d] for d in DIMENSIONS), canonical_json(dict(attributes))
+    attributes = row["attributes"]
+    return row["contract_id"], _members(row), canonical_json(dict(attributes)) if attributes else "{}"
 
 
-def signed_units(row: Row) -> Fraction:
+def signed_units(row: Row) -> Units:
     """Units bought, negative where they were sold, exact."""
-    return Fraction(row["quantity"]) * (1 if row["side"] == "buy" else -1)
+    text: str = row["quantity"]
+    units = int(text) if text.isdecimal() else Fraction(text)  # whole ones are added ten times as fast
+    return units if row["side"] == "buy" else -units
 
 
 def as_traded(row: Row) -> Legs:
@@ -63,10 +70,10 @@ class RunningPositions:
     opening : units by line that are held before any order. legs : what an order is in; see `as_traded`.
     """
 
-    def __init__(self, opening: Mapping[Line, Fraction] | None = None, legs: Callable[[Row], Legs] = as_traded) -> None:
+    def __init__(self, opening: Mapping[Line, Units] | None = None, legs: Callable[[Row], Legs] = as_traded) -> None:
         self._legs = legs
         self._counted: dict[str, _Counted] = {}
-        self.lines: dict[Line, Fraction] = dict(opening or {})
+        self.lines: dict[Line, Units] = dict(opening or {})
         self._legs_in = dict.fromkeys(self.lines, 1)  # how many legs a line has: one without any is no line
         self.rows = 0  # that were applied
         self.idle = 0  # of these, those that had arrived before or whose order had a higher number already
@@ -81,17 +88,16 @@ class RunningPositions:
             return ()
         legs = () if row["event"] == "cancel" else self._legs(row)
         self._counted[order] = _Counted(sequence, legs)
-        moves: dict[Line, list[Fraction | int]] = {}
+        moves: dict[Line, tuple[Units, int]] = {}
         for sign, some in ((1, legs), (-1, before.legs if before is not None else ())):
             for line, units in some:
-                move = moves.setdefault(line, [Fraction(), 0])
-                move[0] += sign * units
-                move[1] += sign
-        found = (self._move(line, Fraction(units), int(count)) for line, (units, count) in moves.items())
+                moved, count = moves.get(line, (0, 0))
+                moves[line] = moved + sign * units, count + sign
+        found = [self._move(line, units, count) for line, (units, count) in moves.items()]
         return tuple(moved for moved in found if moved.before != moved.after)
 
-    def _move(self, line: Line, units: Fraction, legs: int) -> LineMove:
-        before = self.lines.get(line, Fraction())
+    def _move(self, line: Line, units: Units, legs: int) -> LineMove:
+        before = self.lines.get(line, 0)
         self.lines[line] = before + units
         self._legs_in[line] = self._legs_in.get(line, 0) + legs
         if not self._legs_in[line]:
@@ -108,6 +114,6 @@ class RunningPositions:
         """Orders of which a row has arrived, cancelled ones too."""
         return len(self._counted)
 
-    def open_lines(self) -> Iterator[tuple[Line, Fraction]]:
+    def open_lines(self) -> Iterator[tuple[Line, Units]]:
         """The lines that do not net to nothing, in the order of their keys."""
         return ((line, units) for line, units in sorted(self.lines.items()) if units)

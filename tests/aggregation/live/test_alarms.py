@@ -18,6 +18,7 @@ from aggregation.live.opening import LiveDay
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.session import Session
 from lake.committer import Committer
+from lake.schemas import INTRADAY_LEVELS
 from lake.tables import Lake
 from valuation.sets.requests import run_valuation
 
@@ -83,23 +84,20 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.mark.parametrize("complete", [False, True])
-def test_alarms_are_stored_once_and_stand_for_one_recalculation(
-    lake: Lake, complete: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_alarms_are_stored_once_and_stand_for_one_recalculation(lake: Lake, complete: bool) -> None:
     asked = LiveDay(as_of=DAY)
     with Committer(lake, "test") as committer:
         session = Session(lake, VectorCache(lake), committer, actor="ann")
         band = BandRequest(deviations=3, window=10, complete=complete, holds_from=instant(-1), reason="calm market")
         version = set_band(session, band)["version"]
-        day = follow(session.cache, asked)
+        follow(session.cache, asked)
         rows = [r for f in ("EQ:AAA", "EQ:BBB") for r in [level(f, 100.0 + (k % 2), k) for k in range(10)]]
         rows += [level("EQ:AAA", 110.0, 10), level("EQ:BBB", 90.0, 11)]
         if complete:  # another alarm of a factor, after the interval
             rows = [level("EQ:AAA", 300.0, 200)]
-        with monkeypatch.context() as patch:
-            fed = {"intraday_levels": pa.Table.from_pylist(rows)}
-            patch.setattr(type(day), "_new_rows", lambda self, lake, name: fed.pop(name, pa.table({})))
-            told = record_alarms(session, asked)
+        given = pa.Table.from_pylist([{**r, "date": DAY} for r in rows], schema=INTRADAY_LEVELS.schema)
+        committer.put("intraday_levels", given)
+        told = record_alarms(session, asked)
         assert record_alarms(session, asked)["alarms"] == 0
     found = [r for r in stored_alarms(lake, DAY).to_pylist() if r["band"] == version]
     assert told["alarms"] == len(found) == (1 if complete else 2)
