@@ -41,6 +41,15 @@ class Life(NamedTuple):
     ended_at: dt.datetime | None
 
 
+def is_there(path: Path | str) -> bool:
+    """Whether there is such a file or folder; one that cannot be looked at is an error, which `os.path.exists` takes for an absent one."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 class DeltaLog:
     """The log of the table in `folder`; `record` is the file with the digests of its entries and checkpoints."""
 
@@ -48,6 +57,10 @@ class DeltaLog:
         self.folder = folder
         self.log = folder / "_delta_log"
         self.record = record
+
+    def is_begun(self) -> bool:
+        """Whether there is anything of a log; if not, the table was never written."""
+        return is_there(self.log) or is_there(self.record)
 
     def open(self, version: int | None = None, *, writing: bool = False) -> DeltaTable | None:
         """The table, at its newest version or the one given; None where it was never written.

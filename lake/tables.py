@@ -8,6 +8,7 @@ import datetime as dt
 import fcntl
 import functools
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.audit import Trail
-from lake.delta_log import DeltaLog
+from lake.delta_log import DeltaLog, is_there
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import TABLES, Table
 from lake.storage import check_data_file, partition_text, write_durable
@@ -44,19 +45,18 @@ class _Opened:
         self.version = version
         self.dataset: ds.Dataset | None = None  # made with the first read: it lists every file with its statistics
         self.files: dict[str, list[Path]] = {}  # by the partition values asked for
-        self._last = log / f"{version:020d}.json"
-        self._next = log / f"{version + 1:020d}.json"
+        self._last, self._next = (str(log / f"{v:020d}.json") for v in (version, version + 1))
         self._mark = self._state()
 
     def _state(self) -> tuple[int, int] | None:
         try:
-            state = self._last.stat()
+            state = os.stat(self._last)
         except FileNotFoundError:
             return None
         return state.st_ino, state.st_mtime_ns
 
     def is_newest(self) -> bool:
-        return self._mark is not None and self._state() == self._mark and not self._next.exists()
+        return self._mark is not None and self._state() == self._mark and not is_there(self._next)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ class AsKnown:
     told: str
     instant: dt.datetime | None
     market_data: int | None
+
+
+@functools.lru_cache(4096)  # a question looks at some thirty tables
+def _log(lake: Path, name: str) -> DeltaLog:
+    return DeltaLog(lake / name, lake / STATE_FOLDER / "logs" / f"{name}.json")
 
 
 # opening a table reads its log, which took half the time of a warm query
@@ -156,21 +161,21 @@ class Lake:
 
     def _reader(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The table for reading, at its newest version or the one given; opened once while no commit follows."""
-        folder = self.path / table_called(name).name
+        log = self.log(name)
         version = self._as_of.get(name) if version is None else version
         if version == NEVER_WRITTEN:
             return None
-        known = _opened.get(folder)
+        known = _opened.get(log.folder)
         if known is None or not known.is_newest():
-            table = self.log(name).open()
+            table = log.open() if log.is_begun() else None
             if table is None:
                 return None
-            known = _opened[folder] = _Opened(table, folder / "_delta_log", int(table.version()))
-        return known.table if version in (None, known.version) else self.log(name).open(version)
+            known = _opened[log.folder] = _Opened(table, log.log, int(table.version()))
+        return known.table if version in (None, known.version) else log.open(version)
 
     def log(self, name: str) -> DeltaLog:
         """The log of a table."""
-        return DeltaLog(self.path / table_called(name).name, self.state / "logs" / f"{name}.json")
+        return _log(self.path, table_called(name).name)
 
     def version(self, name: str) -> int:
         """Version of the table that is read, by default the newest; -1 when it has never been written."""
