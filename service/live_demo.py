@@ -159,16 +159,20 @@ class _Followed:
     def __enter__(self) -> _Followed:
         with self._log.open("w") as log:
             self._process = _started(self._words, log, subprocess.PIPE)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         return self
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(line)
+        assert self._process.stdout is not None
+        with self._process.stdout as out:
+            for line in out:
+                self._lines.put(line)
         self._lines.put(None)
 
     def __exit__(self, *_: object) -> None:
         _end(self._process, signal.SIGINT)
+        self._reader.join(_STOP_SECONDS)
 
     def answers(self, count: int) -> None:
         """Waits for so many more answers; what came before is told first."""

@@ -14,19 +14,17 @@ from aggregation.questions import QUESTIONS
 ANSWER = """() => document.querySelector('.answer .said') ? [...document.querySelectorAll('.answer table')].map(t => t.innerText) : null"""
 
 
-def as_text(value: object) -> str:
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+def as_texts(value: object) -> list[str]:
+    """As an address has it: several values one by one, objects as one text."""
+    several = value if isinstance(value, list) else [value]
+    return [json.dumps(value)] if any(isinstance(v, dict) for v in several) else [str(v) for v in several]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_is_asked_valued_and_pinned(tab: Tab, name: str) -> None:
     asked = base(name)
-    given = [
-        (k, as_text(v)) for k, several in asked.items() for v in (several if isinstance(several, list) else [several])
-    ]
-    if name == "limit-hedge":
-        given = [*((k, v) for k, v in given if k != "moves"), ("moves", json.dumps(asked["moves"]))]
+    given = [(k, text) for k, value in asked.items() for text in as_texts(value)]
     tab.page.set_default_timeout(60_000)
     page = tab.open(f"ask?{urlencode([('question', name), *given])}")
     if (value := page.get_by_role("button", name="Value it now")).count():
