@@ -281,11 +281,16 @@ def commit_info(actions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _is_whole(entry: Path) -> bool:
-    """Whether an entry was written to its end: each line is JSON, the first entry holds the schema, and none of the files lacks."""
+    """Whether an entry was written to its end: each line is JSON, the first entry holds the schema, and none of the files lacks.
+
+    Raises `DiskFailed` for one that cannot be read: it may be whole, and who takes it for torn removes what was committed.
+    """
     try:
         actions = [json.loads(line) for line in entry.read_text().split("\n") if line]
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return False
+    except OSError as error:
+        raise of_disk(OSError(error.errno, error.strerror, str(entry))) or error from None
     kinds = [kind for action in actions for kind in action]
     told = commit_info(actions)
     schema = "metaData" in kinds or int(entry.stem) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 
 from lake.committer import Committer, split
-from lake.errors import BadInput, Conflict, NotFound
+from lake.errors import BadInput, Conflict, DiskFailed, NotFound
 from lake.schemas import DIMENSION_COLUMNS, TABLES
 from lake.storage import DataFile, write_data_file
 from lake.tables import NEVER_WRITTEN, Lake
@@ -612,3 +613,27 @@ class TestTheFolder:
         assert isinstance(file, DataFile)
         assert (file.table, file.rows, file.partition) == ("positions", 1, (("positions_date", "2020-03-16"),))
         assert (lake.path / "positions" / file.path).stat().st_size == file.size
+
+
+def test_an_entry_that_cannot_be_read_is_never_taken_for_one_that_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is whole, and was committed a moment ago: removed, the commit would be lost and told as done."""
+    lake = Lake.create(tmp_path / "lake")
+    read = Path.read_text
+
+    def fails(path: Path, *args: Any, **more: Any) -> str:
+        if path.name == f"{0:020}.json":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path, *args, **more)
+
+    with Committer(lake, "test") as committer:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_text", fails)
+            with pytest.raises(DiskFailed, match=r"contracts/_delta_log/0+\.json"):
+                committer.put("contracts", rows_of("contracts", [1, 2]))
+            with pytest.raises(DiskFailed):
+                Lake(lake.path).version("contracts")
+        assert (lake.path / "contracts" / "_delta_log" / f"{0:020}.json").is_file()
+    with Committer(lake, "test"):
+        assert lake.count("contracts") == 2
