@@ -41,15 +41,6 @@ class Life(NamedTuple):
     ended_at: dt.datetime | None
 
 
-def is_there(path: Path | str) -> bool:
-    """Whether there is such a file or folder; one that cannot be looked at is an error, which `os.path.exists` takes for an absent one."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
-
-
 class DeltaLog:
     """The log of the table in `folder`; `record` is the file with the digests of its entries and checkpoints."""
 
@@ -60,7 +51,7 @@ class DeltaLog:
 
     def is_begun(self) -> bool:
         """Whether there is anything of a log; if not, the table was never written."""
-        return is_there(self.log) or is_there(self.record)
+        return self.log.exists() or self.record.exists()
 
     def open(self, version: int | None = None, *, writing: bool = False) -> DeltaTable | None:
         """The table, at its newest version or the one given; None where it was never written.

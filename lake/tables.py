@@ -8,7 +8,6 @@ import datetime as dt
 import fcntl
 import functools
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.audit import Trail
-from lake.delta_log import DeltaLog, is_there
+from lake.delta_log import DeltaLog
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import TABLES, Table
 from lake.storage import check_data_file, partition_text, write_durable
@@ -45,18 +44,19 @@ class _Opened:
         self.version = version
         self.dataset: ds.Dataset | None = None  # made with the first read: it lists every file with its statistics
         self.files: dict[str, list[Path]] = {}  # by the partition values asked for
-        self._last, self._next = (str(log / f"{v:020d}.json") for v in (version, version + 1))
+        self._last = log / f"{version:020d}.json"
+        self._next = log / f"{version + 1:020d}.json"
         self._mark = self._state()
 
     def _state(self) -> tuple[int, int] | None:
         try:
-            state = os.stat(self._last)
+            state = self._last.stat()
         except FileNotFoundError:
             return None
         return state.st_ino, state.st_mtime_ns
 
     def is_newest(self) -> bool:
-        return self._mark is not None and self._state() == self._mark and not is_there(self._next)
+        return self._mark is not None and self._state() == self._mark and not self._next.exists()
 
 
 @dataclass(frozen=True)

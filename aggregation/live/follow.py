@@ -70,7 +70,7 @@ class FollowedDay:
     def _new_levels(self, lake: Lake) -> LevelRows | None:
         if (now := lake.version(LEVELS)) == self.versions[LEVELS]:
             return None
-        rows = lake.at({LEVELS: now}).read(LEVELS, [*COLUMNS], among={"date": [self.live.day]})
+        rows = lake.read(LEVELS, COLUMNS, version=now, among={"date": [self.live.day]})
         self.versions[LEVELS] = now
         return self._levels.take(rows)
 

@@ -12,15 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from lake.arrays import Bools, Floats, Ints
-from lake.schemas import INSTANT
+from lake.schemas import INSTANT, INTRADAY_LEVELS
 
 Instant = dt.datetime
 COLUMNS = ("risk_factor_id", "bucket_end", "level", "carried_seconds", "source")
+_GIVEN = pa.schema([INTRADAY_LEVELS.schema.field(c) for c in COLUMNS])
 _EPOCH = Instant(1970, 1, 1, tzinfo=dt.UTC)
-_BITS, _BEFORE = (
-    42,
-    7 * 86_400_000_000,
-)  # of the microseconds of some weeks; a day's buckets lie within one of each other
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -64,13 +61,18 @@ class LevelRows:
         )
 
     @property
+    def _with_ticks(self) -> Ints:
+        """Places of the rows of buckets that have ticks."""
+        return np.flatnonzero(~self.carried & ~np.isnan(self.level))
+
+    @property
     def until(self) -> Instant | None:
         """The end of the last bucket."""
         return instant(self.at.max()) if len(self) else None
 
     def fresh(self) -> Iterator[tuple[str, str, Instant]]:
         """Source, factor and end of the last bucket of each factor of a feed that has ticks in it."""
-        here = np.flatnonzero(~self.carried & ~np.isnan(self.level))
+        here = self._with_ticks
         key = self.source[here] * len(self.factors) + self.factor[here]
         order = np.lexsort((self.at[here], key))
         last = here[order[np.append(np.flatnonzero(np.diff(key[order])), len(order) - 1)]] if len(order) else here
@@ -96,7 +98,7 @@ class LevelRows:
 
     def of_ticks(self) -> Iterator[dict[str, Any]]:
         """The rows of buckets with ticks, by instant, as the table has them."""
-        here = np.flatnonzero(~self.carried & ~np.isnan(self.level))
+        here = self._with_ticks
         for i in here[np.argsort(self.at[here], kind="stable")].tolist():
             yield {
                 "risk_factor_id": self.factors[self.factor[i]],
@@ -110,7 +112,6 @@ class LevelHistory:
     """The levels of a day as they were last read, to tell which are new."""
 
     def __init__(self) -> None:
-        self._since: int | None = None
         self._place: dict[str, int] = {}  # of names of factors and of sources
         self._keys: Ints = np.zeros(0, np.int64)  # a number for each factor and bucket, ascending
         self._source: Ints = self._keys
@@ -123,9 +124,9 @@ class LevelHistory:
             np.array([self._place.setdefault(n, len(self._place)) for n in names], np.int64)
             for names in (now.factors, now.sources)
         )
-        if self._since is None and len(now):
-            self._since = int(now.at.min()) - _BEFORE
-        keys = (factor[now.factor] << _BITS) + now.at - (self._since or 0)
+        keys = (
+            factor[now.factor] << 40
+        ) + now.at // 1_000_000  # buckets end at whole seconds, of which 40 bits are millennia
         if (np.diff(keys) <= 0).any():
             order = np.argsort(keys, kind="stable")
             now, keys = now.take(order), keys[order]
@@ -139,17 +140,6 @@ class LevelHistory:
             changed = now.take(~(same & (was.carried[at] == now.carried) & (self._source[at] == own)))
         self.rows, self._keys, self._source = now, keys, own
         return changed
-
-
-_GIVEN = pa.schema(
-    [
-        ("risk_factor_id", pa.string()),
-        ("bucket_end", INSTANT),
-        ("level", pa.float64()),
-        ("carried_seconds", pa.int32()),
-        ("source", pa.string()),
-    ]
-)
 
 
 def instant(microseconds: np.int64) -> Instant:

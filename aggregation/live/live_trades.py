@@ -18,7 +18,6 @@ from lake.landing.orders import DIMENSIONS
 from valuation.books.orders import LIVE
 from valuation.books.running_positions import Line, Row, RunningPositions, as_traded, line_of
 
-_MOST = int(MOST)
 # the columns of `orders` that are read
 READ = (
     *("order_id", "sequence", "event", "executed_at", "trade_date", "side", "quantity"),
@@ -60,7 +59,7 @@ class LiveTrades:
             told = (row["executed_at"], order, number)
             self.last = max(self.last or told, told)
         for moved in moves:
-            if not -_MOST <= moved.after <= _MOST:
+            if not -MOST <= moved.after <= MOST:
                 raise BadInput(
                     f"The orders of {moved.line[1]} net to {float(moved.after):g} units, beyond {MOST:g}; correct them."
                 )

@@ -64,6 +64,7 @@ class OrdersReport:
 
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+_TOLD = ("order_id", "event")
 # what an order says; `file` and `session` are how its row came
 _CONTENT = tuple(n for n in ORDERS.schema.names if n not in ("attributes", "file", "session"))
 
@@ -155,7 +156,6 @@ class KnownOrders:
         self._rows: dict[tuple[str, int], tuple[bytes, str]] = {}
         self._numbers: dict[str, tuple[int, int]] = {}  # how many rows an order has, and the highest of their numbers
         self._gapped: set[str] = set()  # orders of which a row is missing
-        self._new: set[str] = set()  # orders of which the row has arrived that says they are new
         if self.version != NEVER_WRITTEN:
             among = None if of is None else {"order_id": sorted({*of})}
             for row in lake.read("orders", version=self.version, among=among).to_pylist(maps_as_pydicts="strict"):
@@ -187,12 +187,6 @@ class KnownOrders:
             else:
                 self._gapped.discard(order)
         self._rows[order, sequence] = (_content(row), row["file"])
-        if row["event"] == "new":
-            self._new.add(order)
-
-    def orphans(self) -> list[str]:
-        """Orders known by corrections or cancels alone."""
-        return sorted(self._numbers.keys() - self._new)
 
     def gaps(self) -> tuple[str, ...]:
         """In words, the orders of which a row below the highest number has not arrived, until it does."""
@@ -243,11 +237,10 @@ def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -
         elif row not in known:
             fresh.append(row)
     refuse_whole(path.name, issues)
-    version = known.version
+    version, table = known.version, orders_table(fresh)
+    told = pa.concat_tables([committer.lake.read("orders", [*_TOLD], version=version), table.select(_TOLD)])
     if fresh:
-        version = put_orders(committer, orders_table(fresh), reader.contracts_of(fresh), {"orders": path.name})
-        for row in fresh:
-            known.add(row)
+        version = put_orders(committer, table, reader.contracts_of(fresh), {"orders": path.name})
     days = [row["trade_date"] for _, row in made if row["trade_date"]]
     kinds = Counter(r["event"] for r in fresh)
     return OrdersReport(
@@ -260,7 +253,7 @@ def ingest_orders(committer: Committer, path: str | Path, reader: OrderReader) -
         min(days, default=None),
         max(days, default=None),
         version,
-        _orphans(known.orphans()),
+        _orphans(told),
     )
 
 
@@ -372,8 +365,10 @@ def instant(text: str) -> dt.datetime:
     return found
 
 
-def _orphans(alone: list[str]) -> tuple[str, ...]:
-    """What refers to an order of which no new row has arrived."""
+def _orphans(rows: pa.Table) -> tuple[str, ...]:
+    """What is said of orders of which no new row is among the rows, of all that there are."""
+    new = pc.is_in(rows["order_id"], value_set=rows.filter(pc.equal(rows["event"], "new"))["order_id"].combine_chunks())
+    alone = sorted(pc.unique(rows["order_id"].filter(pc.invert(new))).to_pylist())
     if not alone:
         return ()
     said = f"{counted(len(alone), 'order')} known by corrections or cancels alone: {first_of(alone, 3)}."

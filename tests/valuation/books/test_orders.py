@@ -94,6 +94,13 @@ def test_a_book_that_is_all_flat_leaves_nothing_of_the_one_before(lake: Lake) ->
     assert book(lake) == {"EQ:AAA": 0.0}
 
 
+def test_orders_known_by_cancels_alone_are_told_until_they_arrive_in_whichever_file(lake: Lake) -> None:
+    alone = bring(lake, "B,2,cancel,,,,,,,,,,,,,")["notes"]
+    assert "1 order known by corrections or cancels alone: B." in alone[0]
+    assert bring(lake, order("C", "buy", "1"))["notes"] == alone
+    assert not bring(lake, order("B", "buy", "9"))["notes"]
+
+
 def test_corrections_and_cancels_count_by_their_number_however_they_arrive(lake: Lake) -> None:
     told = bring(lake, order("A", "buy", "50", sequence="3", event="correction"), "B,2,cancel,,,,,,,,,,,,,")
     assert told["notes"] == (
